@@ -1,0 +1,74 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first interpreter that is new enough; `make setup PYTHON=/path/to/python` overrides the search.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# The lock files are complete, so pip need not resolve; modules compile at their first import, so pip need not either.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile --no-deps
+# The tests are independent of each other; two workers already halve the time, more need more memory.
+WORKERS ?= auto
+ARGS ?=
+
+.PHONY: help setup setup-dev demo test test-fast lint types imports migrations check lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.runtime ## Make .venv with what orderflow needs to run
+
+setup-dev: $(VENV)/.dev ## Add to .venv what tests and checks need
+
+demo: setup ## Start everything with a fake Glopal and a fake shop, and walk orders through it
+	@$(BIN)/orderflow demo $(ARGS)
+
+test: setup-dev ## Run every test (ARGS="-k name" passes options to pytest)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-fast: setup-dev ## Run the tests of the pure core only: no database, seconds
+	@$(BIN)/python -m pytest -q tests/domain $(ARGS)
+
+lint: setup-dev ## Check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup-dev ## Check types (strict)
+	@$(BIN)/mypy
+
+imports: setup-dev ## Check that no layer imports upwards
+	@$(BIN)/lint-imports --no-logo
+
+migrations: setup-dev ## Check that the migrations build exactly what store/tables.py describes
+	@$(BIN)/python -m orderflow.store.migrate --check
+
+check: lint types imports migrations ## Run every check that is not a test
+
+lock: $(VENV)/.dev ## Resolve the newest dependencies into both lock files
+	@tools=$$(mktemp -d) && $(PYTHON) -m venv $$tools && $$tools/bin/python -m pip install -q uv \
+		&& compile="$$tools/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
+			--generate-hashes --no-emit-index-url --no-header --no-annotate -q --upgrade" \
+		&& $$compile -o requirements.lock && $$compile --group dev -c requirements.lock -o requirements-dev.lock \
+		&& rm -rf $$tools
+
+clean: ## Remove .venv, caches and build output
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests migrations -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "orderflow needs Python 3.11 or newer with its venv module (Debian, Ubuntu: apt install python3-venv)." \
+		"None of python3, python3.14 ... python3.11 qualifies; name another with: make setup PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@$(PIP) --no-build-isolation -e .
+	@touch $@ $(VENV)/.runtime
