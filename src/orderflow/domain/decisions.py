@@ -1,0 +1,232 @@
+"""Commands and the one rule book for them: `decide` turns an order and a command into decision events, or refuses.
+
+It never writes anything and never asks twice: the same command again yields no events.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import assert_never
+
+from orderflow.domain.events import (
+    AcceptRequested,
+    CancelRequested,
+    Decision,
+    Effect,
+    HoldReason,
+    Ids,
+    NoteAdded,
+    OrderReleased,
+    Position,
+    QuoteRequested,
+    RefundRequested,
+    RetryRequested,
+    ShopState,
+)
+from orderflow.domain.machine import Status
+from orderflow.domain.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """Accept the order at Glopal with the merchant's own `ids`."""
+
+    ids: Ids
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Cancel the order in the shop, then at Glopal, which refunds the buyer or releases the payment."""
+
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Give `amount` (in the order's currency) back for an order that was shipped. `refund` names this refund."""
+
+    refund: str
+    amount: Decimal
+    currency: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRefund:
+    """Ask Glopal who would bear a refund of `amount`."""
+
+    quote: str
+    amount: Decimal
+    currency: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Lift the hold for `reason` that stands at `position`."""
+
+    reason: HoldReason
+    position: Position
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try a parked effect again, or (`fetch`) ask Glopal now."""
+
+    effect: Effect
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Put a person's note into the history."""
+
+    by: str
+
+
+Command = Accept | Cancel | Refund | QuoteRefund | Release | Retry | Note
+
+
+class IllegalTransition(Exception):
+    """A command that the order's state does not allow. Nothing was written.
+
+    Carries `state` (where the order stands), `command` (its name), `why`, and `allowed` (commands that would pass).
+    """
+
+    def __init__(self, order: Order, command: Command, why: str) -> None:
+        self.state = order.status
+        self.command = type(command).__name__
+        self.why = why
+        self.allowed = allowed(order)
+        options = ", ".join(self.allowed) or "nothing"
+        super().__init__(f"{self.command} is not allowed for an order that is {self.state}: {why}. Allowed: {options}.")
+
+
+def decide(order: Order, command: Command) -> tuple[Decision, ...]:
+    """The events that record `command`; none if it was decided before. Raises only `IllegalTransition`."""
+    match command:
+        case Accept():
+            return _accept(order, command)
+        case Cancel():
+            return _cancel(order, command)
+        case Refund():
+            return _refund(order, command)
+        case QuoteRefund():
+            _money(order, command, command.amount, command.currency)
+            return (QuoteRequested(command.quote, command.amount, command.currency, command.by),)
+        case Release():
+            return _release(order, command)
+        case Retry():
+            return _retry(order, command)
+        case Note():
+            return (NoteAdded(command.by),)
+        case _:
+            assert_never(command)
+
+
+def allowed(order: Order) -> tuple[str, ...]:
+    """The names of the commands that are legal for `order` with fitting arguments."""
+    names = []
+    if order.status not in (Status.NEW, Status.CANCELLED):
+        if order.cancel_reason is None:
+            if not order.holds:
+                names.append("Accept")
+            names.append("Cancel")
+        if order.status in _REFUNDABLE and order.hold(HoldReason.CONTRADICTION) is None:
+            names += ["Refund", "QuoteRefund"]
+    if order.holds:
+        names.append("Release")
+    return (*names, "Retry", "Note")
+
+
+_REFUNDABLE = (Status.ACCEPTED, Status.COMPLETED)
+
+
+def _accept(order: Order, command: Accept) -> tuple[Decision, ...]:
+    if order.accept_ids == command.ids:
+        return ()
+    known = next((ids for ids in (order.accept_ids, order.external) if ids not in (None, command.ids)), None)
+    if known is not None:
+        raise IllegalTransition(order, command, f"other ids are known: {known}")
+    own = order.shop.own
+    if own is not None and own.state is not ShopState.GONE and own.shop_id != command.ids.order_id:
+        raise IllegalTransition(order, command, f"our shop order is {own.shop_id}")
+    if order.external == command.ids:
+        return ()
+    if order.status in (Status.NEW, Status.CANCELLED):
+        raise IllegalTransition(order, command, "there is nothing to accept")
+    if order.cancel_reason is not None:
+        raise IllegalTransition(order, command, "it is being cancelled")
+    if order.holds:
+        raise IllegalTransition(order, command, f"it is held ({order.holds[0].reason} at {order.holds[0].position})")
+    if own is None and order.shop_slot is not None:
+        raise IllegalTransition(order, command, "a shop order is on its way and will bring its own ids")
+    return (AcceptRequested(command.ids, command.by),)
+
+
+def _cancel(order: Order, command: Cancel) -> tuple[Decision, ...]:
+    if order.cancel_reason == command.reason:
+        return ()
+    if order.status is Status.NEW:
+        raise IllegalTransition(order, command, "Glopal has not told its status yet")
+    if order.status is Status.CANCELLED:
+        raise IllegalTransition(order, command, "it is cancelled already")
+    if order.cancel_reason is not None:
+        raise IllegalTransition(order, command, f"it is being cancelled already ({order.cancel_reason})")
+    return (CancelRequested(command.reason, command.by),)
+
+
+def _refund(order: Order, command: Refund) -> tuple[Decision, ...]:
+    line = next((r for r in order.refunds if r.refund == command.refund), None)
+    if line is not None:
+        if (line.amount, line.currency) == (command.amount, command.currency):
+            return ()
+        raise IllegalTransition(order, command, f"refund {command.refund} was asked for with another amount")
+    _money(order, command, command.amount, command.currency)
+    return (RefundRequested(command.refund, command.amount, command.currency, command.reason, command.by),)
+
+
+def _money(order: Order, command: Refund | QuoteRefund, amount: Decimal, currency: str) -> None:
+    if order.status not in _REFUNDABLE:
+        raise IllegalTransition(order, command, "only accepted and completed orders are refunded; cancel others")
+    if order.hold(HoldReason.CONTRADICTION) is not None:
+        raise IllegalTransition(order, command, "it is held by a contradiction")
+    if not amount.is_finite() or amount <= 0:
+        raise IllegalTransition(order, command, "the amount must be above zero")
+    known = order.details
+    if known is None or known.currency is None:
+        raise IllegalTransition(order, command, "the order's currency is not known yet")
+    if known.currency != currency:
+        raise IllegalTransition(order, command, f"the order was paid in {known.currency}")
+    spoken_for = sum((r.amount for r in order.refunds if r.outcome != "refused"), Decimal(0))
+    if known.total is not None and spoken_for + amount > known.total:
+        raise IllegalTransition(order, command, f"only {known.total - spoken_for} {currency} are left to refund")
+
+
+def _release(order: Order, command: Release) -> tuple[Decision, ...]:
+    released = (OrderReleased(command.reason, command.position, command.by, command.why),)
+    if command.reason is HoldReason.ENVIRONMENT:
+        details = order.details
+        return released if details is not None and details.environment != order.released_environment else ()
+    hold = order.hold(command.reason)
+    if hold is None:
+        return ()
+    if hold.position != command.position:
+        raise IllegalTransition(order, command, f"the hold for {hold.reason} stands at position {hold.position}")
+    return released
+
+
+def _retry(order: Order, command: Retry) -> tuple[Decision, ...]:
+    pending = order.asked is not None and (order.answered_at is None or order.answered_at < order.asked.at)
+    if command.effect is Effect.FETCH and order.parking(Effect.FETCH) is None and pending:
+        return ()
+    if command.effect is not Effect.FETCH and order.parking(command.effect) is None and order.redriven:
+        return ()
+    return (RetryRequested(command.effect, command.by, command.why),)

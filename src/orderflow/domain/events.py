@@ -1,0 +1,343 @@
+"""Everything that can stand in an order's history: facts (theirs, and outcomes of our calls) and our decisions.
+
+It never says what an event means; that is `order.evolve`.
+
+Times are aware UTC datetimes, money is `Decimal`, positions count from 1 within a store's log.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NewType
+
+from orderflow.domain.machine import Report, Status
+
+Position = NewType("Position", int)
+"""Place in one store's log: gapless, in commit order, from 1; 0 is "before everything"."""
+
+Version = NewType("Version", int)
+"""Place in one order's stream: gapless from 1; 0 is the empty stream."""
+
+
+class Destination(StrEnum):
+    """Who a side effect speaks to."""
+
+    GLOPAL = "glopal"
+    SHOP = "shop"
+
+
+class Effect(StrEnum):
+    """What we may do to the world for an order."""
+
+    FETCH = "fetch"
+    ACCEPT = "accept"
+    CANCEL = "cancel"
+    REFUND = "refund"
+    QUOTE = "quote"
+    DRAFT = "draft"
+    PROMOTE = "promote"
+    WITHDRAW = "withdraw"
+    REAP = "reap"
+
+    @property
+    def destination(self) -> Destination:
+        return Destination.SHOP if self in _AT_SHOP else Destination.GLOPAL
+
+    @property
+    def reads(self) -> bool:
+        """Reads never take the slot of their destination and need no intent."""
+        return self in _READS
+
+
+_AT_SHOP = frozenset({Effect.DRAFT, Effect.PROMOTE, Effect.WITHDRAW, Effect.REAP})
+_READS = frozenset({Effect.FETCH, Effect.REAP, Effect.QUOTE})
+
+
+class HoldReason(StrEnum):
+    """Why an order is held."""
+
+    CONTRADICTION = "contradiction"
+    EVIDENCE = "evidence"
+    ENVIRONMENT = "environment"
+    MONEY = "money"
+    UNMAPPED = "unmapped"
+    MALFORMED = "malformed"
+    OVERRULED = "overruled"
+
+
+class ShopState(StrEnum):
+    """What is known of one shop order. Knowledge only moves draft < order < gone."""
+
+    DRAFT = "draft"
+    ORDER = "order"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """The merchant's own id and number of an order, as Glopal's accept call takes them."""
+
+    order_id: str
+    number: str
+
+    def __str__(self) -> str:
+        return f"{self.order_id} / {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One shop order as a reply or a look-up showed it. `promoted`: it has been a real order at some time."""
+
+    shop_id: str
+    number: str
+    state: ShopState
+    promoted: bool = False
+
+
+# --- facts: Glopal's ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One of Glopal's five status reports, by event."""
+
+    report: Report
+    occurred_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DetailsFetched:
+    """The order as Glopal's GET showed it, reduced to what is not personal.
+
+    `asked_after` is the last position we knew when the GET was sent. `settles_at` is when a later answer counts as a
+    second, independent one: the sending time plus a window longer than the GET may lag behind Glopal's events.
+    `basis` is a keyed digest of everything a shop request is built from. `said` is the status word as it came;
+    `status` is None where Glopal's documents do not name it.
+    """
+
+    asked_after: Position
+    sent_at: datetime
+    settles_at: datetime
+    status: Status | None
+    said: str
+    external: Ids | None = None
+    environment: str | None = None
+    currency: str | None = None
+    total: Decimal | None = None
+    created_at: datetime | None = None
+    basis: str = ""
+    unmapped: tuple[str, ...] = ()
+    money: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Something about this order that could not be read: a feed element, or details. `problem` names field and place."""
+
+    problem: str
+    asked_after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFound:
+    """A source id came a second time with other contents; both are kept."""
+
+    source_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecognised:
+    """An event name or stored record that this version does not know. It changes nothing."""
+
+    name: str
+
+
+# --- facts: outcomes of our calls -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EffectIntended:
+    """The request is frozen (`digest`) and may be on the wire until `send_by`; from here only observation ends it.
+
+    `counts_from`: look-ups sent from then on may count as absent (send_by + call timeout + settle window).
+    `seen` is the shop state of the target that the request was built for.
+    """
+
+    effect: Effect
+    generation: int
+    attempt: int
+    target: str
+    digest: str
+    send_by: datetime
+    counts_from: datetime
+    seen: ShopState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectDelivered:
+    """It is done. For shop effects `sighting` carries the id: delivered requires an id."""
+
+    effect: Effect
+    generation: int
+    attempt: int
+    sighting: Sighting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRefused:
+    """The other side said no, and a read afterwards showed that it meant it."""
+
+    effect: Effect
+    generation: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EffectNotExecuted:
+    """This attempt provably did nothing (never sent, turned away, or absent twice). Next try in `retry_in` seconds.
+
+    `burnt` is False where the attempt should not count towards giving up (429, a closed door).
+    """
+
+    effect: Effect
+    generation: int
+    attempt: int
+    reason: str
+    retry_in: float
+    burnt: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EffectUnknown:
+    """The request may have been executed; look-ups will tell."""
+
+    effect: Effect
+    generation: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EffectClosed:
+    """Not executed, and no longer due."""
+
+    effect: Effect
+    generation: int
+    attempt: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectExhausted:
+    """Given up after the last attempt; a person decides."""
+
+    effect: Effect
+    generation: int
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """What the destination showed for our reference. `found` is oldest first; empty is *absent*."""
+
+    effect: Effect
+    generation: int
+    attempt: int
+    sent_at: datetime
+    found: tuple[Sighting, ...] = ()
+
+
+# --- decisions ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptRequested:
+    ids: Ids
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequested:
+    """`refund` is the caller's own name for it, unique per order; the amount is in the order's currency."""
+
+    refund: str
+    amount: Decimal
+    currency: str
+    reason: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteRequested:
+    quote: str
+    amount: Decimal
+    currency: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReleased:
+    """The hold for `reason` caused at or before `position` is lifted; a later one stays."""
+
+    reason: HoldReason
+    position: Position
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequested:
+    effect: Effect
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteAdded:
+    """A person's note. Its text may be personal, so it stands sealed beside this event."""
+
+    by: str
+
+
+Report_ = Reported | DetailsFetched
+Outcome = (
+    EffectIntended
+    | EffectDelivered
+    | EffectRefused
+    | EffectNotExecuted
+    | EffectUnknown
+    | EffectClosed
+    | EffectExhausted
+    | LookedUp
+)
+Decision = (
+    AcceptRequested
+    | CancelRequested
+    | RefundRequested
+    | QuoteRequested
+    | OrderReleased
+    | RetryRequested
+    | NoteAdded
+)
+Event = Reported | DetailsFetched | Malformed | EvidenceFound | Unrecognised | Outcome | Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An event with its place in the log. `recorded_at` never decreases with `position`."""
+
+    event: Event
+    position: Position
+    version: Version
+    recorded_at: datetime

@@ -1,0 +1,184 @@
+"""What an order is: a frozen value that its history folds into (`evolve.fold`).
+
+It never changes in place and knows nothing of how it came about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from orderflow.domain.events import (
+    Destination,
+    DetailsFetched,
+    Effect,
+    HoldReason,
+    Ids,
+    Position,
+    ShopState,
+    Version,
+)
+from orderflow.domain.machine import Status
+from orderflow.domain.shop import Shop
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in the history and its time."""
+
+    position: Position
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One reason why effects are stopped, with the position that caused it."""
+
+    reason: HoldReason
+    position: Position
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """An unsettled contradiction: since when, and the first answer that spoke against us, if any."""
+
+    since: Mark
+    answer: Status | None = None
+    settles_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An effect that waits for a person: it was refused, or given up."""
+
+    effect: Effect
+    target: str
+    position: Position
+    at: datetime
+    reason: str
+    basis: str
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One line of the refund ledger."""
+
+    refund: str
+    amount: Decimal
+    currency: str
+    reason: str
+    outcome: str = "requested"
+
+
+class Phase(StrEnum):
+    """`OPEN`: intended or unknown, only an observation ends it. `AGAIN`: that attempt did nothing; try, or close."""
+
+    OPEN = "open"
+    AGAIN = "again"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The one write that an order has under way at a destination.
+
+    `tries` counts the attempts that were burnt, `absents` the look-ups of this attempt that may count as absent.
+    """
+
+    effect: Effect
+    generation: int
+    attempt: int
+    target: str
+    digest: str
+    send_by: datetime
+    counts_from: datetime
+    seen: ShopState | None
+    since: datetime
+    tries: int = 1
+    phase: Phase = Phase.OPEN
+    unknown: bool = False
+    absents: int = 0
+    again_at: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as its history tells it. Times are those recorded in the log.
+
+    `moved` is the last fact that moved the status; `confirmed` says that details sent not before it show the same
+    status. `details` are the newest fetched ones by the position they were asked after.
+    """
+
+    status: Status = Status.NEW
+    position: Position = Position(0)
+    version: Version = Version(0)
+    first: Mark | None = None
+    last: Mark | None = None
+    born: datetime | None = None
+    moved: Mark | None = None
+    confirmed: bool = False
+    details: DetailsFetched | None = None
+    answered_at: datetime | None = None
+    external: Ids | None = None
+    holds: tuple[Hold, ...] = ()
+    dispute: Dispute | None = None
+    released_environment: str | None = None
+    shop: Shop = Shop()
+    shop_slot: Slot | None = None
+    glopal_slot: Slot | None = None
+    generations: tuple[tuple[Effect, int], ...] = ()
+    parked: tuple[Parked, ...] = ()
+    draft_send_by: datetime | None = None
+    reaped_at: datetime | None = None
+    accept_ids: Ids | None = None
+    accepted: Mark | None = None
+    cancel_reason: str | None = None
+    cancelled: Mark | None = None
+    asked: Mark | None = None
+    redriven: bool = False
+    refunds: tuple[Refund, ...] = ()
+
+    def generation(self, effect: Effect) -> int:
+        """How many terminal outcomes of `effect` the history holds: the generation of its next key."""
+        return next((n for name, n in self.generations if name is effect), 0)
+
+    def hold(self, *reasons: HoldReason) -> Hold | None:
+        """The first hold for one of `reasons`."""
+        return next((h for h in self.holds if h.reason in reasons), None)
+
+    def slot(self, destination: Destination) -> Slot | None:
+        """The write under way at `destination`."""
+        return self.shop_slot if destination is Destination.SHOP else self.glopal_slot
+
+    def with_slot(self, destination: Destination, slot: Slot | None) -> Order:
+        return replace(self, shop_slot=slot) if destination is Destination.SHOP else replace(self, glopal_slot=slot)
+
+    def counted(self, effect: Effect, generation: int) -> Order:
+        """With `generation` of `effect` ended; ending it twice counts once."""
+        others = tuple(pair for pair in self.generations if pair[0] is not effect)
+        return replace(self, generations=(*others, (effect, max(self.generation(effect), generation + 1))))
+
+    def parking(self, effect: Effect, target: str | None = None) -> Parked | None:
+        """Why `effect` (upon `target`, if given) waits for a person; None if it does not."""
+        return next((p for p in self.parked if p.effect is effect and target in (None, p.target)), None)
+
+    def held(self, hold: Hold) -> Order:
+        """With `hold`, which takes the place of an earlier one for the same reason."""
+        return replace(self, holds=(*(h for h in self.holds if h.reason is not hold.reason), hold))
+
+    def lifted(self, *reasons: HoldReason) -> Order:
+        """Without holds for `reasons`."""
+        return replace(self, holds=tuple(h for h in self.holds if h.reason not in reasons))
+
+    def moved_to(self, status: Status, here: Mark, *, confirmed: bool) -> Order:
+        """At its new status."""
+        return replace(self, status=status, moved=here, confirmed=confirmed)
+
+    def contradicted(self, here: Mark, detail: str, answer: DetailsFetched | None = None) -> Order:
+        """Held by contradiction from `here` on; one that details raised is its own first answer."""
+        dispute = Dispute(here, answer and answer.status, answer and answer.settles_at)
+        return replace(self.held(Hold(HoldReason.CONTRADICTION, here.position, detail)), dispute=dispute)

@@ -1,0 +1,162 @@
+"""The life of side effects inside the fold: one write under way per destination, generations, parking.
+
+It never closes a slot but for an observation, and never counts a generation twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from orderflow.domain.events import (
+    Destination,
+    DetailsFetched,
+    Effect,
+    EffectClosed,
+    EffectDelivered,
+    EffectExhausted,
+    EffectIntended,
+    EffectNotExecuted,
+    EffectRefused,
+    EffectUnknown,
+    LookedUp,
+    ShopState,
+)
+from orderflow.domain.machine import Status
+from orderflow.domain.order import Mark, Order, Parked, Phase, Slot
+
+Ended = EffectDelivered | EffectRefused | EffectClosed | EffectExhausted
+
+_LONGEST_WAIT: Final = 86400.0
+
+
+def intended(order: Order, event: EffectIntended, here: Mark) -> Order:
+    """The slot is taken. A later attempt of the same key carries the tries of the earlier ones on."""
+    before = order.slot(event.effect.destination)
+    again = before is not None and (before.effect, before.generation) == (event.effect, event.generation)
+    slot = Slot(
+        effect=event.effect,
+        generation=event.generation,
+        attempt=event.attempt,
+        target=event.target,
+        digest=event.digest,
+        send_by=event.send_by,
+        counts_from=event.counts_from,
+        seen=event.seen,
+        since=here.at,
+        tries=before.tries + 1 if again and before is not None else 1,
+    )
+    if event.effect is Effect.DRAFT:
+        order = replace(order, draft_send_by=max(event.send_by, order.draft_send_by or event.send_by))
+    return order.with_slot(event.effect.destination, slot)
+
+
+def noted(order: Order, event: EffectNotExecuted | EffectUnknown, here: Mark) -> Order:
+    """The open attempt turned out unknown, or provably did nothing. News of any other attempt changes nothing."""
+    slot = order.slot(event.effect.destination)
+    if slot is None or slot.phase is not Phase.OPEN or not _speaks_of(event, slot):
+        return order
+    if isinstance(event, EffectUnknown):
+        return order.with_slot(slot.effect.destination, replace(slot, unknown=True, reason=event.reason))
+    again = replace(
+        slot,
+        phase=Phase.AGAIN,
+        tries=slot.tries if event.burnt else slot.tries - 1,
+        again_at=here.at + timedelta(seconds=max(0.0, min(event.retry_in, _LONGEST_WAIT))),
+        reason=event.reason,
+    )
+    return order.with_slot(slot.effect.destination, again)
+
+
+def ended(order: Order, event: Ended, here: Mark) -> Order:
+    """A terminal outcome. It frees the slot and ends the generation if it speaks of the attempt under way.
+
+    An outcome of an older attempt, learnt late, only adds what it saw.
+    """
+    if isinstance(event, EffectDelivered):
+        order = _seen(order, event, here)
+    if event.effect.reads:
+        order = order.counted(event.effect, event.generation)
+        return order if isinstance(event, EffectDelivered | EffectClosed) else _park(order, event, "", here)
+    slot = order.slot(event.effect.destination)
+    if slot is None or not _speaks_of(event, slot):
+        return order
+    order = order.with_slot(slot.effect.destination, None).counted(slot.effect, slot.generation)
+    if isinstance(event, EffectRefused | EffectExhausted):
+        order = _park(order, event, slot.target, here)
+    return _settle_refund(order, event, slot)
+
+
+def _seen(order: Order, event: EffectDelivered, here: Mark) -> Order:
+    """What a success shows is true whichever attempt it belongs to."""
+    if event.sighting is not None:
+        order = replace(order, shop=order.shop.sight((event.sighting,)))
+    if event.effect is Effect.ACCEPT:
+        return replace(order, accepted=order.accepted or here)
+    if event.effect is Effect.CANCEL:
+        return replace(order, cancelled=order.cancelled or here)
+    return order
+
+
+def _park(order: Order, event: Ended, target: str, here: Mark) -> Order:
+    basis = order.details.basis if order.details is not None else ""
+    reason = event.reason if isinstance(event, EffectRefused | EffectExhausted) else ""
+    parked = Parked(event.effect, target, here.position, here.at, reason, basis, isinstance(event, EffectRefused))
+    others = tuple(p for p in order.parked if (p.effect, p.target) != (event.effect, target))
+    return replace(order, parked=(*others, parked))
+
+
+def _settle_refund(order: Order, event: Ended, slot: Slot) -> Order:
+    if slot.effect is not Effect.REFUND:
+        return order
+    outcome = {EffectDelivered: "delivered", EffectRefused: "refused", EffectExhausted: "exhausted"}.get(type(event))
+    lines = tuple(replace(r, outcome=outcome) if outcome and r.refund == slot.target else r for r in order.refunds)
+    return replace(order, refunds=lines)
+
+
+# --- observation ----------------------------------------------------------------------------------------------------
+
+
+def looked_up(order: Order, event: LookedUp) -> Order:
+    """What was found is believed; not finding it counts only if it was asked late enough."""
+    order = replace(order, shop=order.shop.sight(event.found))
+    if event.effect is Effect.REAP:
+        order = replace(order, reaped_at=max(event.sent_at, order.reaped_at or event.sent_at))
+        return order.counted(event.effect, event.generation)
+    return _absence_counted(order, event.effect.destination, event.sent_at)
+
+
+def observed_at_glopal(order: Order, event: DetailsFetched) -> Order:
+    """Every answer to a GET is also a look-up of whatever is under way at Glopal."""
+    return _absence_counted(order, Destination.GLOPAL, event.sent_at)
+
+
+def _absence_counted(order: Order, destination: Destination, sent_at: datetime) -> Order:
+    slot = order.slot(destination)
+    if slot is None or slot.phase is not Phase.OPEN or sent_at < slot.counts_from or is_done(order, slot):
+        return order
+    return order.with_slot(destination, replace(slot, absents=slot.absents + 1))
+
+
+def is_done(order: Order, slot: Slot) -> bool:
+    """Does what we have seen of the world show that the effect in `slot` has happened?"""
+    match slot.effect:
+        case Effect.DRAFT:
+            return bool(order.shop.living)
+        case Effect.PROMOTE:
+            seen = order.shop.get(slot.target)
+            return seen is not None and seen.state is ShopState.ORDER
+        case Effect.WITHDRAW:
+            seen = order.shop.get(slot.target)
+            return seen is not None and seen.state is ShopState.GONE
+        case Effect.ACCEPT:
+            return order.external is not None and order.external == order.accept_ids
+        case Effect.CANCEL:
+            return order.status is Status.CANCELLED
+        case _:
+            return False  # a refund made is not to be told from a refund made elsewhere
+
+
+def _speaks_of(event: Ended | EffectNotExecuted | EffectUnknown, slot: Slot) -> bool:
+    return (slot.effect, slot.generation, slot.attempt) == (event.effect, event.generation, event.attempt)
