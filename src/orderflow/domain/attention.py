@@ -26,39 +26,84 @@ class Attention:
 
 def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
     """Everything about `order` that waits for a person or a change of configuration."""
-    return (*_holds(order, policy), *_parked(order), *_shop(order, policy), *_silence(order, policy))
+    return (
+        *_holds(order, policy),
+        *_parked(order),
+        *_shop(order, policy),
+        *_silence(order, policy),
+    )
 
 
 def _holds(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     for hold in held(order, policy):
         settling = hold.reason is HoldReason.CONTRADICTION and _asks(order, policy)
         text = f"held: {hold.detail}" + ("; Glopal is being asked" if settling else "")
-        yield Attention(f"held_{hold.reason}", text, hold.position, (f"release {hold.reason} {hold.position}",))
+        yield Attention(
+            f"held_{hold.reason}",
+            text,
+            hold.position,
+            (f"release {hold.reason} {hold.position}",),
+        )
 
 
 def _parked(order: Order) -> Iterator[Attention]:
     for parked in order.parked:
         verb = "was refused" if parked.refused else "was given up"
         commands: tuple[str, ...] = (f"retry {parked.effect}",)
-        if parked.effect is Effect.WITHDRAW and order.status in (Status.ACCEPTED, Status.COMPLETED):
+        if parked.effect is Effect.WITHDRAW and order.status in (
+            Status.ACCEPTED,
+            Status.COMPLETED,
+        ):
             commands = ("refund", *commands)
-        yield Attention(f"parked_{parked.effect}", f"{parked.effect} {verb}: {parked.reason}", parked.position, commands)
+        yield Attention(
+            f"parked_{parked.effect}",
+            f"{parked.effect} {verb}: {parked.reason}",
+            parked.position,
+            commands,
+        )
 
 
 def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     own = order.shop.own
     if is_foreign(order, policy):
-        ours = f"; our shop order {own.shop_id} stands" if own is not None and own.state is ShopState.ORDER else ""
-        yield Attention("accepted_elsewhere", f"Glopal shows the ids {order.external}{ours}", order.position, ("cancel",))
+        ours = (
+            f"; our shop order {own.shop_id} stands"
+            if own is not None and own.state is ShopState.ORDER
+            else ""
+        )
+        yield Attention(
+            "accepted_elsewhere",
+            f"Glopal shows the ids {order.external}{ours}",
+            order.position,
+            ("cancel",),
+        )
     if own is None:
         return
     away = order.status is Status.CANCELLED or order.cancel_reason is not None
     if own.state is ShopState.GONE and own.promoted and not away:
-        yield Attention("shop_order_gone", f"shop order {own.shop_id} is gone", order.position, ("cancel",))
-    others = [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
+        yield Attention(
+            "shop_order_gone",
+            f"shop order {own.shop_id} is gone",
+            order.position,
+            ("cancel",),
+        )
+    others = [
+        s.shop_id
+        for s in order.shop.living
+        if s.state is ShopState.ORDER and s.shop_id != own.shop_id
+    ]
     if others and not away:
-        yield Attention("several_shop_orders", f"besides {own.shop_id}: {', '.join(others)}", order.position, ("cancel",))
-    if order.accept_ids is not None and order.accepted is None and own.shop_id != order.accept_ids.order_id:
+        yield Attention(
+            "several_shop_orders",
+            f"besides {own.shop_id}: {', '.join(others)}",
+            order.position,
+            ("cancel",),
+        )
+    if (
+        order.accept_ids is not None
+        and order.accepted is None
+        and own.shop_id != order.accept_ids.order_id
+    ):
         text = f"accept was asked for with {order.accept_ids}, our shop order is {own.shop_id}"
         yield Attention("ids_differ", text, order.position, ("cancel",))
 
@@ -68,18 +113,29 @@ def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     if order.moved is None or order.dispute is not None or _asks(order, policy):
         return
     if not order.confirmed:
-        yield Attention("unconfirmed", f"Glopal's details never showed {order.status}", order.moved.position, ("retry fetch",))
+        yield Attention(
+            "unconfirmed",
+            f"Glopal's details never showed {order.status}",
+            order.moved.position,
+            ("retry fetch",),
+        )
     elif order.accepted is not None and order.status is Status.READY:
         text = "Glopal took our accept but never showed ACCEPTED"
-        yield Attention("accept_unseen", text, order.accepted.position, ("retry fetch",))
+        yield Attention(
+            "accept_unseen", text, order.accepted.position, ("retry fetch",)
+        )
     elif order.cancelled is not None and order.status is not Status.CANCELLED:
         text = "Glopal took our cancellation but never showed CANCELLED"
-        yield Attention("cancel_unseen", text, order.cancelled.position, ("retry fetch",))
+        yield Attention(
+            "cancel_unseen", text, order.cancelled.position, ("retry fetch",)
+        )
 
 
 def _asks(order: Order, policy: StorePolicy) -> bool:
     """Is a fetch coming that is more than the routine one at the age limit?"""
-    fetch = next((due for due in effects_due(order, policy) if due.effect is Effect.FETCH), None)
+    fetch = next(
+        (due for due in effects_due(order, policy) if due.effect is Effect.FETCH), None
+    )
     limit = policy.age_limits.get(order.status)
     if fetch is None or order.answered_at is None:
         return fetch is not None

@@ -106,7 +106,9 @@ class IllegalTransition(Exception):
         self.why = why
         self.allowed = allowed(order)
         options = ", ".join(self.allowed) or "nothing"
-        super().__init__(f"{self.command} is not allowed for an order that is {self.state}: {why}. Allowed: {options}.")
+        super().__init__(
+            f"{self.command} is not allowed for an order that is {self.state}: {why}. Allowed: {options}."
+        )
 
 
 def decide(order: Order, command: Command) -> tuple[Decision, ...]:
@@ -120,7 +122,11 @@ def decide(order: Order, command: Command) -> tuple[Decision, ...]:
             return _refund(order, command)
         case QuoteRefund():
             _money(order, command, command.amount, command.currency)
-            return (QuoteRequested(command.quote, command.amount, command.currency, command.by),)
+            return (
+                QuoteRequested(
+                    command.quote, command.amount, command.currency, command.by
+                ),
+            )
         case Release():
             return _release(order, command)
         case Retry():
@@ -152,11 +158,22 @@ _REFUNDABLE = (Status.ACCEPTED, Status.COMPLETED)
 def _accept(order: Order, command: Accept) -> tuple[Decision, ...]:
     if order.accept_ids == command.ids:
         return ()
-    known = next((ids for ids in (order.accept_ids, order.external) if ids not in (None, command.ids)), None)
+    known = next(
+        (
+            ids
+            for ids in (order.accept_ids, order.external)
+            if ids not in (None, command.ids)
+        ),
+        None,
+    )
     if known is not None:
         raise IllegalTransition(order, command, f"other ids are known: {known}")
     own = order.shop.own
-    if own is not None and own.state is not ShopState.GONE and own.shop_id != command.ids.order_id:
+    if (
+        own is not None
+        and own.state is not ShopState.GONE
+        and own.shop_id != command.ids.order_id
+    ):
         raise IllegalTransition(order, command, f"our shop order is {own.shop_id}")
     if order.external == command.ids:
         return ()
@@ -165,9 +182,15 @@ def _accept(order: Order, command: Accept) -> tuple[Decision, ...]:
     if order.cancel_reason is not None:
         raise IllegalTransition(order, command, "it is being cancelled")
     if order.holds:
-        raise IllegalTransition(order, command, f"it is held ({order.holds[0].reason} at {order.holds[0].position})")
+        raise IllegalTransition(
+            order,
+            command,
+            f"it is held ({order.holds[0].reason} at {order.holds[0].position})",
+        )
     if own is None and order.shop_slot is not None:
-        raise IllegalTransition(order, command, "a shop order is on its way and will bring its own ids")
+        raise IllegalTransition(
+            order, command, "a shop order is on its way and will bring its own ids"
+        )
     return (AcceptRequested(command.ids, command.by),)
 
 
@@ -179,7 +202,9 @@ def _cancel(order: Order, command: Cancel) -> tuple[Decision, ...]:
     if order.status is Status.CANCELLED:
         raise IllegalTransition(order, command, "it is cancelled already")
     if order.cancel_reason is not None:
-        raise IllegalTransition(order, command, f"it is being cancelled already ({order.cancel_reason})")
+        raise IllegalTransition(
+            order, command, f"it is being cancelled already ({order.cancel_reason})"
+        )
     return (CancelRequested(command.reason, command.by),)
 
 
@@ -188,14 +213,26 @@ def _refund(order: Order, command: Refund) -> tuple[Decision, ...]:
     if line is not None:
         if (line.amount, line.currency) == (command.amount, command.currency):
             return ()
-        raise IllegalTransition(order, command, f"refund {command.refund} was asked for with another amount")
+        raise IllegalTransition(
+            order, command, f"refund {command.refund} was asked for with another amount"
+        )
     _money(order, command, command.amount, command.currency)
-    return (RefundRequested(command.refund, command.amount, command.currency, command.reason, command.by),)
+    return (
+        RefundRequested(
+            command.refund, command.amount, command.currency, command.reason, command.by
+        ),
+    )
 
 
-def _money(order: Order, command: Refund | QuoteRefund, amount: Decimal, currency: str) -> None:
+def _money(
+    order: Order, command: Refund | QuoteRefund, amount: Decimal, currency: str
+) -> None:
     if order.status not in _REFUNDABLE:
-        raise IllegalTransition(order, command, "only accepted and completed orders are refunded; cancel others")
+        raise IllegalTransition(
+            order,
+            command,
+            "only accepted and completed orders are refunded; cancel others",
+        )
     if order.hold(HoldReason.CONTRADICTION) is not None:
         raise IllegalTransition(order, command, "it is held by a contradiction")
     if not amount.is_finite() or amount <= 0:
@@ -204,29 +241,57 @@ def _money(order: Order, command: Refund | QuoteRefund, amount: Decimal, currenc
     if known is None or known.currency is None:
         raise IllegalTransition(order, command, "the order's currency is not known yet")
     if known.currency != currency:
-        raise IllegalTransition(order, command, f"the order was paid in {known.currency}")
-    spoken_for = sum((r.amount for r in order.refunds if r.outcome != "refused"), Decimal(0))
+        raise IllegalTransition(
+            order, command, f"the order was paid in {known.currency}"
+        )
+    spoken_for = sum(
+        (r.amount for r in order.refunds if r.outcome != "refused"), Decimal(0)
+    )
     if known.total is not None and spoken_for + amount > known.total:
-        raise IllegalTransition(order, command, f"only {known.total - spoken_for} {currency} are left to refund")
+        raise IllegalTransition(
+            order,
+            command,
+            f"only {known.total - spoken_for} {currency} are left to refund",
+        )
 
 
 def _release(order: Order, command: Release) -> tuple[Decision, ...]:
-    released = (OrderReleased(command.reason, command.position, command.by, command.why),)
+    released = (
+        OrderReleased(command.reason, command.position, command.by, command.why),
+    )
     if command.reason is HoldReason.ENVIRONMENT:
         details = order.details
-        return released if details is not None and details.environment != order.released_environment else ()
+        return (
+            released
+            if details is not None and details.environment != order.released_environment
+            else ()
+        )
     hold = order.hold(command.reason)
     if hold is None:
         return ()
     if hold.position != command.position:
-        raise IllegalTransition(order, command, f"the hold for {hold.reason} stands at position {hold.position}")
+        raise IllegalTransition(
+            order,
+            command,
+            f"the hold for {hold.reason} stands at position {hold.position}",
+        )
     return released
 
 
 def _retry(order: Order, command: Retry) -> tuple[Decision, ...]:
-    pending = order.asked is not None and (order.answered_at is None or order.answered_at < order.asked.at)
-    if command.effect is Effect.FETCH and order.parking(Effect.FETCH) is None and pending:
+    pending = order.asked is not None and (
+        order.answered_at is None or order.answered_at < order.asked.at
+    )
+    if (
+        command.effect is Effect.FETCH
+        and order.parking(Effect.FETCH) is None
+        and pending
+    ):
         return ()
-    if command.effect is not Effect.FETCH and order.parking(command.effect) is None and order.redriven:
+    if (
+        command.effect is not Effect.FETCH
+        and order.parking(command.effect) is None
+        and order.redriven
+    ):
         return ()
     return (RetryRequested(command.effect, command.by, command.why),)

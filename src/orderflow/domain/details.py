@@ -38,7 +38,9 @@ def _kept(order: Order, event: DetailsFetched, here: Mark) -> Order:
     """Keep the newest details, ids once known, the holds that details satisfy or cause, and what they unpark."""
     if event.external is not None:
         order = replace(order, external=event.external)
-    if event.created_at is not None and (order.born is None or event.created_at < order.born):
+    if event.created_at is not None and (
+        order.born is None or event.created_at < order.born
+    ):
         order = replace(order, born=event.created_at)
     if order.details is not None and event.asked_after < order.details.asked_after:
         return order
@@ -49,9 +51,15 @@ def _kept(order: Order, event: DetailsFetched, here: Mark) -> Order:
     if event.money is not None:
         order = order.held(Hold(HoldReason.MONEY, here.position, event.money))
     if event.unmapped:
-        order = order.held(Hold(HoldReason.UNMAPPED, here.position, ", ".join(event.unmapped)))
+        order = order.held(
+            Hold(HoldReason.UNMAPPED, here.position, ", ".join(event.unmapped))
+        )
     # Only the draft's request is built from the details; ids are all that the other requests hold.
-    parked = tuple(p for p in order.parked if p.effect is not Effect.DRAFT or p.basis == event.basis)
+    parked = tuple(
+        p
+        for p in order.parked
+        if p.effect is not Effect.DRAFT or p.basis == event.basis
+    )
     return replace(order, details=event, parked=parked)
 
 
@@ -82,16 +90,19 @@ def _living(order: Order, event: DetailsFetched, here: Mark) -> Order:
     assert event.status is not None
     dispute = order.dispute
     if dispute is None:
-        return order.contradicted(here, f"details show {event.status} for a cancelled order", event)
+        return order.contradicted(
+            here, f"details show {event.status} for a cancelled order", event
+        )
     if event.asked_after < dispute.since.position:
         return order
     if dispute.answer is not event.status or dispute.settles_at is None:
-        return replace(order, dispute=replace(dispute, answer=event.status, settles_at=event.settles_at))
+        return replace(
+            order,
+            dispute=replace(dispute, answer=event.status, settles_at=event.settles_at),
+        )
     if event.sent_at < dispute.settles_at:
         return order
     detail = f"two fetches say {event.status}, the report said {order.status}"
     order = replace(order.lifted(HoldReason.CONTRADICTION), dispute=None)
     order = order.moved_to(event.status, here, confirmed=True)
     return order.held(Hold(HoldReason.OVERRULED, here.position, detail))
-
-

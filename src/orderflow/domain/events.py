@@ -330,7 +330,15 @@ Decision = (
     | RetryRequested
     | NoteAdded
 )
-Event = Reported | DetailsFetched | Malformed | EvidenceFound | Unrecognised | Outcome | Decision
+Event = (
+    Reported
+    | DetailsFetched
+    | Malformed
+    | EvidenceFound
+    | Unrecognised
+    | Outcome
+    | Decision
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,13 @@ def evolve(order: Order, recorded: Recorded) -> Order:
     """
     event = recorded.event
     here = Mark(recorded.position, recorded.recorded_at)
-    order = replace(order, position=here.position, version=recorded.version, last=here, first=order.first or here)
+    order = replace(
+        order,
+        position=here.position,
+        version=recorded.version,
+        last=here,
+        first=order.first or here,
+    )
     match event:
         case Reported():
             return _reported(order, event, here)
@@ -73,13 +79,17 @@ def evolve(order: Order, recorded: Recorded) -> Order:
 
 
 def _reported(order: Order, event: Reported, here: Mark) -> Order:
-    if event.occurred_at is not None and (order.born is None or event.occurred_at < order.born):
+    if event.occurred_at is not None and (
+        order.born is None or event.occurred_at < order.born
+    ):
         order = replace(order, born=event.occurred_at)
     verdict = judge(order.status, event.report)
     if verdict in (Verdict.ADVANCE, Verdict.LEAP):
         return order.moved_to(TARGET[event.report], here, confirmed=False)
     if verdict is Verdict.CONFLICT:
-        return order.contradicted(here, f"{event.report} was reported for an order that is {order.status}")
+        return order.contradicted(
+            here, f"{event.report} was reported for an order that is {order.status}"
+        )
     return order
 
 
@@ -88,7 +98,12 @@ def _decided(order: Order, event: object, here: Mark) -> Order:
         case AcceptRequested():
             return replace(order, accept_ids=order.accept_ids or event.ids)
         case CancelRequested():
-            return replace(order, cancel_reason=event.reason if order.cancel_reason is None else order.cancel_reason)
+            return replace(
+                order,
+                cancel_reason=event.reason
+                if order.cancel_reason is None
+                else order.cancel_reason,
+            )
         case RefundRequested() if all(r.refund != event.refund for r in order.refunds):
             line = Refund(event.refund, event.amount, event.currency, event.reason)
             return replace(order, refunds=(*order.refunds, line))

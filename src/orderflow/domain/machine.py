@@ -49,18 +49,34 @@ class Verdict(StrEnum):
     CONFLICT = "conflict"
 
 
-TARGET: Final[dict[Report, Status]] = {report: Status(report.value.upper()) for report in Report}
-REPORT: Final[dict[Status, Report]] = {status: report for report, status in TARGET.items()}
+TARGET: Final[dict[Report, Status]] = {
+    report: Status(report.value.upper()) for report in Report
+}
+REPORT: Final[dict[Status, Report]] = {
+    status: report for report, status in TARGET.items()
+}
 
 _A, _L, _E, _C = Verdict.ADVANCE, Verdict.LEAP, Verdict.ECHO, Verdict.CONFLICT
 
 TABLE: Final[dict[Status, tuple[Verdict, Verdict, Verdict, Verdict, Verdict]]] = {
     # report →          received ready accepted completed cancelled
-    Status.NEW: (_A, _A, _L, _L, _A),  # Glopal recommends to start at READY: a first ready is a legal step
+    Status.NEW: (
+        _A,
+        _A,
+        _L,
+        _L,
+        _A,
+    ),  # Glopal recommends to start at READY: a first ready is a legal step
     Status.RECEIVED: (_E, _A, _L, _L, _A),
     Status.READY: (_E, _E, _A, _L, _A),
     Status.ACCEPTED: (_E, _E, _E, _A, _A),
-    Status.COMPLETED: (_E, _E, _E, _E, _A),  # legal at Glopal while the order is unshipped
+    Status.COMPLETED: (
+        _E,
+        _E,
+        _E,
+        _E,
+        _A,
+    ),  # legal at Glopal while the order is unshipped
     Status.CANCELLED: (_E, _C, _C, _C, _E),
 }
 
@@ -77,10 +93,18 @@ def machine() -> Machine:
             if verdict is not Verdict.CONFLICT:
                 moves = verdict is not Verdict.ECHO
                 rows.append(
-                    {"trigger": report.value, "source": status.value, "dest": TARGET[report].value if moves else None}
+                    {
+                        "trigger": report.value,
+                        "source": status.value,
+                        "dest": TARGET[report].value if moves else None,
+                    }
                 )
     return Machine(
-        model=None, states=[status.value for status in Status], initial=None, transitions=rows, auto_transitions=False
+        model=None,
+        states=[status.value for status in Status],
+        initial=None,
+        transitions=rows,
+        auto_transitions=False,
     )
 
 
@@ -110,4 +134,6 @@ def judge(status: Status, report: Report) -> Verdict:
 
 def reports_from(status: Status) -> tuple[Report, ...]:
     """The reports that would move an order from `status`."""
-    return tuple(r for r in Report if judge(status, r) in (Verdict.ADVANCE, Verdict.LEAP))
+    return tuple(
+        r for r in Report if judge(status, r) in (Verdict.ADVANCE, Verdict.LEAP)
+    )

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from orderflow.domain.events import Destination, Effect, HoldReason, Ids, Position, ShopState, Sighting
+from orderflow.domain.events import (
+    Destination,
+    Effect,
+    HoldReason,
+    Ids,
+    Position,
+    ShopState,
+    Sighting,
+)
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Hold, Order, Phase
 
@@ -39,7 +47,12 @@ class OnRefusal(StrEnum):
 
 def _age_limits() -> dict[Status, timedelta]:
     day = timedelta(days=1)
-    return {Status.NEW: day, Status.RECEIVED: day, Status.READY: day, Status.ACCEPTED: 7 * day}
+    return {
+        Status.NEW: day,
+        Status.RECEIVED: day,
+        Status.READY: day,
+        Status.ACCEPTED: 7 * day,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +72,13 @@ class StorePolicy:
     shadow: bool = False
     environment: str = "live"
     max_attempts: int = 8
-    ask_again: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (0, 5, 30, 120, 900))
+    ask_again: tuple[timedelta, ...] = tuple(
+        timedelta(seconds=s) for s in (0, 5, 30, 120, 900)
+    )
     age_limits: dict[Status, timedelta] = field(default_factory=_age_limits)
-    reap_after: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (10, 120, 1440))
+    reap_after: tuple[timedelta, ...] = tuple(
+        timedelta(minutes=m) for m in (10, 120, 1440)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +100,28 @@ def effects_due(order: Order, policy: StorePolicy) -> tuple[Due, ...]:
     """Everything due for `order`: at most one read and one write per destination."""
     if order.last is None or not _in_scope(order, policy):
         return ()
-    due = (_fetch(order, policy), _reap(order, policy), *(_write(order, policy, place) for place in Destination))
+    due = (
+        _fetch(order, policy),
+        _reap(order, policy),
+        *(_write(order, policy, place) for place in Destination),
+    )
     return tuple(one for one in due if one is not None)
 
 
 def held(order: Order, policy: StorePolicy) -> tuple[Hold, ...]:
     """All reasons why effects are stopped; the environment is judged by the store's policy of today."""
     seen = order.details
-    if seen is None or seen.environment in (None, policy.environment, order.released_environment):
+    if seen is None or seen.environment in (
+        None,
+        policy.environment,
+        order.released_environment,
+    ):
         return order.holds
     detail = f"{seen.environment} order in a {policy.environment} store"
-    return (*order.holds, Hold(HoldReason.ENVIRONMENT, Position(seen.asked_after), detail))
+    return (
+        *order.holds,
+        Hold(HoldReason.ENVIRONMENT, Position(seen.asked_after), detail),
+    )
 
 
 def is_foreign(order: Order, policy: StorePolicy) -> bool:
@@ -109,8 +137,14 @@ def wants_cancel(order: Order, policy: StorePolicy) -> bool:
     """A person asked for it, or the shop refused the order and the store's policy says so."""
     if order.cancel_reason is not None:
         return True
-    refused = any(p.refused and p.effect in (Effect.DRAFT, Effect.PROMOTE) for p in order.parked)
-    return refused and policy.on_refusal is OnRefusal.CANCEL and order.status in (Status.RECEIVED, Status.READY)
+    refused = any(
+        p.refused and p.effect in (Effect.DRAFT, Effect.PROMOTE) for p in order.parked
+    )
+    return (
+        refused
+        and policy.on_refusal is OnRefusal.CANCEL
+        and order.status in (Status.RECEIVED, Status.READY)
+    )
 
 
 # --- reads ----------------------------------------------------------------------------------------------------------
@@ -127,26 +161,45 @@ def _fetch(order: Order, policy: StorePolicy) -> Due | None:
 def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | None]:
     limit = policy.age_limits.get(order.status)
     if limit is not None and order.first is not None:
-        since = max(m for m in (order.answered_at, order.moved and order.moved.at, order.first.at) if m is not None)
         parked = order.parking(Effect.FETCH)
-        yield (since if parked is None else max(since, parked.at)) + limit
+        times = [
+            order.answered_at,
+            order.moved.at if order.moved else None,
+            parked.at if parked else None,
+        ]
+        yield (
+            max((time for time in times if time is not None), default=order.first.at)
+            + limit
+        )
     if order.parking(Effect.FETCH) is not None:
         return
     details = order.details
-    if order.asked is not None and (order.answered_at is None or order.answered_at < order.asked.at):
+    if order.asked is not None and (
+        order.answered_at is None or order.answered_at < order.asked.at
+    ):
         yield order.asked.at
     if order.dispute is not None:
         again = _again(order, policy, order.dispute.since.at)
         settles = order.dispute.settles_at
-        yield max(again, settles) if again is not None and settles is not None else again
+        yield (
+            max(again, settles) if again is not None and settles is not None else again
+        )
     elif not order.confirmed:
         since_move = order.moved or order.first
         yield None if since_move is None else _again(order, policy, since_move.at)
     malformed = order.hold(HoldReason.MALFORMED)
-    if malformed is not None and order.last is not None and (details is None or details.asked_after < malformed.position):
+    if (
+        malformed is not None
+        and order.last is not None
+        and (details is None or details.asked_after < malformed.position)
+    ):
         yield _again(order, policy, (order.moved or order.first or order.last).at)
     if order.accepted is not None and order.status is Status.READY:
-        since_accept = order.accepted.at if order.moved is None else max(order.accepted.at, order.moved.at)
+        since_accept = (
+            order.accepted.at
+            if order.moved is None
+            else max(order.accepted.at, order.moved.at)
+        )
         yield _again(order, policy, since_accept)
     if order.cancelled is not None and order.status is not Status.CANCELLED:
         yield _again(order, policy, order.cancelled.at)
@@ -172,7 +225,12 @@ _HOUR = timedelta(hours=1)
 def _reap(order: Order, policy: StorePolicy) -> Due | None:
     """Look for strays until the reap window has closed after the last draft; never beside a shop write under way."""
     sent = order.draft_send_by
-    if sent is None or order.shop_slot is not None or order.parking(Effect.REAP) is not None or _stopped(order):
+    if (
+        sent is None
+        or order.shop_slot is not None
+        or order.parking(Effect.REAP) is not None
+        or _stopped(order)
+    ):
         return None
     for offset in policy.reap_after:
         if order.reaped_at is None or order.reaped_at < sent + offset:
@@ -193,14 +251,24 @@ def _write(order: Order, policy: StorePolicy, place: Destination) -> Due | None:
         return want
     if (want.effect, want.target) != (slot.effect, slot.target):
         return None
-    return Due(want.effect, slot.generation, slot.again_at or want.not_before, want.target, want.ids)
+    return Due(
+        want.effect,
+        slot.generation,
+        slot.again_at or want.not_before,
+        want.target,
+        want.ids,
+    )
 
 
 def wanted(order: Order, policy: StorePolicy, place: Destination) -> Due | None:
     """What we would do at `place` if nothing were under way there."""
     if not _in_scope(order, policy):
         return None
-    return _wanted_at_shop(order, policy) if place is Destination.SHOP else _wanted_at_glopal(order, policy)
+    return (
+        _wanted_at_shop(order, policy)
+        if place is Destination.SHOP
+        else _wanted_at_glopal(order, policy)
+    )
 
 
 def _wanted_at_shop(order: Order, policy: StorePolicy) -> Due | None:
@@ -210,9 +278,18 @@ def _wanted_at_shop(order: Order, policy: StorePolicy) -> Due | None:
         for sighting in _unwanted(order, policy, away=away, foreign=foreign):
             if order.parking(Effect.WITHDRAW, sighting.shop_id) is None:
                 return _due(order, Effect.WITHDRAW, sighting.shop_id)
-    if away or foreign or not order.confirmed or policy.mode is Mode.OBSERVE or held(order, policy):
+    if (
+        away
+        or foreign
+        or not order.confirmed
+        or policy.mode is Mode.OBSERVE
+        or held(order, policy)
+    ):
         return None
-    if order.parking(Effect.DRAFT) is not None or order.parking(Effect.PROMOTE) is not None:
+    if (
+        order.parking(Effect.DRAFT) is not None
+        or order.parking(Effect.PROMOTE) is not None
+    ):
         return None
     own = order.shop.own
     if own is None or (own.state is ShopState.GONE and not own.promoted):
@@ -222,15 +299,24 @@ def _wanted_at_shop(order: Order, policy: StorePolicy) -> Due | None:
     return None
 
 
-def _unwanted(order: Order, policy: StorePolicy, *, away: bool, foreign: bool) -> Iterator[Sighting]:
+def _unwanted(
+    order: Order, policy: StorePolicy, *, away: bool, foreign: bool
+) -> Iterator[Sighting]:
     """Shop orders that should not be there. A cancellation that only an event told must be confirmed first."""
     own = order.shop.own
     if away and (order.confirmed or wants_cancel(order, policy)):
         yield from order.shop.living
         if policy.mode is Mode.OBSERVE and order.external is not None:
             inserted = order.shop.get(order.external.order_id)
-            if inserted is None:  # Glopal put it there, so no look-up of ours has seen it
-                yield Sighting(order.external.order_id, order.external.number, ShopState.ORDER, promoted=True)
+            if (
+                inserted is None
+            ):  # Glopal put it there, so no look-up of ours has seen it
+                yield Sighting(
+                    order.external.order_id,
+                    order.external.number,
+                    ShopState.ORDER,
+                    promoted=True,
+                )
         return
     drafts = [s for s in order.shop.living if s.state is ShopState.DRAFT]
     yield from (s for s in drafts if own is None or s.shop_id != own.shop_id)
@@ -264,11 +350,22 @@ def _wanted_at_glopal(order: Order, policy: StorePolicy) -> Due | None:
     if wants_cancel(order, policy):
         clear = order.shop_slot is None and not order.shop.living
         open_ = order.status is not Status.CANCELLED and order.cancelled is None
-        return _due(order, Effect.CANCEL) if clear and open_ and order.parking(Effect.CANCEL) is None else None
+        return (
+            _due(order, Effect.CANCEL)
+            if clear and open_ and order.parking(Effect.CANCEL) is None
+            else None
+        )
     ids = accept_ids(order, policy)
     if ids is not None and order.parking(Effect.ACCEPT) is None:
         return _due(order, Effect.ACCEPT, ids.order_id, ids)
-    return next((_due(order, Effect.REFUND, r.refund) for r in order.refunds if r.outcome == "requested"), None)
+    return next(
+        (
+            _due(order, Effect.REFUND, r.refund)
+            for r in order.refunds
+            if r.outcome == "requested"
+        ),
+        None,
+    )
 
 
 def accept_ids(order: Order, policy: StorePolicy) -> Ids | None:
@@ -279,9 +376,16 @@ def accept_ids(order: Order, policy: StorePolicy) -> Ids | None:
         return None
     own = order.shop.own
     if order.accept_ids is not None:
-        same = own is None or (own.state is not ShopState.GONE and own.shop_id == order.accept_ids.order_id)
+        same = own is None or (
+            own.state is not ShopState.GONE and own.shop_id == order.accept_ids.order_id
+        )
         return order.accept_ids if same else None
-    if own is None or own.state is not ShopState.ORDER or not own.number or policy.mode is Mode.OBSERVE:
+    if (
+        own is None
+        or own.state is not ShopState.ORDER
+        or not own.number
+        or policy.mode is Mode.OBSERVE
+    ):
         return None
     early = policy.early_accept or order.status is Status.READY
     return Ids(own.shop_id, own.number) if early else None

@@ -47,15 +47,24 @@ class Shop:
         recorded = self.recorded
         if own is None or (own.state is ShopState.GONE and not own.promoted):
             alive = [s for s in seen.values() if s.state is not ShopState.GONE]
-            chosen = next((s for s in alive if s.state is ShopState.ORDER), alive[0] if alive else own)
+            chosen = next(
+                (s for s in alive if s.state is ShopState.ORDER),
+                alive[0] if alive else own,
+            )
             recorded = chosen.shop_id if chosen else None
         return Shop(recorded, tuple(seen.values()))
 
 
 def _merge(old: Sighting | None, new: Sighting) -> Sighting:
-    promoted = new.promoted or new.state is ShopState.ORDER or (old is not None and old.promoted)
+    promoted = (
+        new.promoted
+        or new.state is ShopState.ORDER
+        or (old is not None and old.promoted)
+    )
     if old is None:
         return replace(new, promoted=promoted)
     state = max(old.state, new.state, key=_RANK.__getitem__)
     newer = _RANK[new.state] >= _RANK[old.state]
-    return Sighting(old.shop_id, (new.number if newer else "") or old.number, state, promoted)
+    return Sighting(
+        old.shop_id, (new.number if newer else "") or old.number, state, promoted
+    )

@@ -34,7 +34,10 @@ _LONGEST_WAIT: Final = 86400.0
 def intended(order: Order, event: EffectIntended, here: Mark) -> Order:
     """The slot is taken. A later attempt of the same key carries the tries of the earlier ones on."""
     before = order.slot(event.effect.destination)
-    again = before is not None and (before.effect, before.generation) == (event.effect, event.generation)
+    again = before is not None and (before.effect, before.generation) == (
+        event.effect,
+        event.generation,
+    )
     slot = Slot(
         effect=event.effect,
         generation=event.generation,
@@ -48,7 +51,10 @@ def intended(order: Order, event: EffectIntended, here: Mark) -> Order:
         tries=before.tries + 1 if again and before is not None else 1,
     )
     if event.effect is Effect.DRAFT:
-        order = replace(order, draft_send_by=max(event.send_by, order.draft_send_by or event.send_by))
+        order = replace(
+            order,
+            draft_send_by=max(event.send_by, order.draft_send_by or event.send_by),
+        )
     return order.with_slot(event.effect.destination, slot)
 
 
@@ -58,12 +64,15 @@ def noted(order: Order, event: EffectNotExecuted | EffectUnknown, here: Mark) ->
     if slot is None or slot.phase is not Phase.OPEN or not _speaks_of(event, slot):
         return order
     if isinstance(event, EffectUnknown):
-        return order.with_slot(slot.effect.destination, replace(slot, unknown=True, reason=event.reason))
+        return order.with_slot(
+            slot.effect.destination, replace(slot, unknown=True, reason=event.reason)
+        )
     again = replace(
         slot,
         phase=Phase.AGAIN,
         tries=slot.tries if event.burnt else slot.tries - 1,
-        again_at=here.at + timedelta(seconds=max(0.0, min(event.retry_in, _LONGEST_WAIT))),
+        again_at=here.at
+        + timedelta(seconds=max(0.0, min(event.retry_in, _LONGEST_WAIT))),
         reason=event.reason,
     )
     return order.with_slot(slot.effect.destination, again)
@@ -78,11 +87,17 @@ def ended(order: Order, event: Ended, here: Mark) -> Order:
         order = _seen(order, event, here)
     if event.effect.reads:
         order = order.counted(event.effect, event.generation)
-        return order if isinstance(event, EffectDelivered | EffectClosed) else _park(order, event, "", here)
+        return (
+            order
+            if isinstance(event, EffectDelivered | EffectClosed)
+            else _park(order, event, "", here)
+        )
     slot = order.slot(event.effect.destination)
     if slot is None or not _speaks_of(event, slot):
         return order
-    order = order.with_slot(slot.effect.destination, None).counted(slot.effect, slot.generation)
+    order = order.with_slot(slot.effect.destination, None).counted(
+        slot.effect, slot.generation
+    )
     if isinstance(event, EffectRefused | EffectExhausted):
         order = _park(order, event, slot.target, here)
     return _settle_refund(order, event, slot)
@@ -102,16 +117,33 @@ def _seen(order: Order, event: EffectDelivered, here: Mark) -> Order:
 def _park(order: Order, event: Ended, target: str, here: Mark) -> Order:
     basis = order.details.basis if order.details is not None else ""
     reason = event.reason if isinstance(event, EffectRefused | EffectExhausted) else ""
-    parked = Parked(event.effect, target, here.position, here.at, reason, basis, isinstance(event, EffectRefused))
-    others = tuple(p for p in order.parked if (p.effect, p.target) != (event.effect, target))
+    parked = Parked(
+        event.effect,
+        target,
+        here.position,
+        here.at,
+        reason,
+        basis,
+        isinstance(event, EffectRefused),
+    )
+    others = tuple(
+        p for p in order.parked if (p.effect, p.target) != (event.effect, target)
+    )
     return replace(order, parked=(*others, parked))
 
 
 def _settle_refund(order: Order, event: Ended, slot: Slot) -> Order:
     if slot.effect is not Effect.REFUND:
         return order
-    outcome = {EffectDelivered: "delivered", EffectRefused: "refused", EffectExhausted: "exhausted"}.get(type(event))
-    lines = tuple(replace(r, outcome=outcome) if outcome and r.refund == slot.target else r for r in order.refunds)
+    outcome = {
+        EffectDelivered: "delivered",
+        EffectRefused: "refused",
+        EffectExhausted: "exhausted",
+    }.get(type(event))
+    lines = tuple(
+        replace(r, outcome=outcome) if outcome and r.refund == slot.target else r
+        for r in order.refunds
+    )
     return replace(order, refunds=lines)
 
 
@@ -122,7 +154,9 @@ def looked_up(order: Order, event: LookedUp) -> Order:
     """What was found is believed; not finding it counts only if it was asked late enough."""
     order = replace(order, shop=order.shop.sight(event.found))
     if event.effect is Effect.REAP:
-        order = replace(order, reaped_at=max(event.sent_at, order.reaped_at or event.sent_at))
+        order = replace(
+            order, reaped_at=max(event.sent_at, order.reaped_at or event.sent_at)
+        )
         return order.counted(event.effect, event.generation)
     return _absence_counted(order, event.effect.destination, event.sent_at)
 
@@ -132,9 +166,16 @@ def observed_at_glopal(order: Order, event: DetailsFetched) -> Order:
     return _absence_counted(order, Destination.GLOPAL, event.sent_at)
 
 
-def _absence_counted(order: Order, destination: Destination, sent_at: datetime) -> Order:
+def _absence_counted(
+    order: Order, destination: Destination, sent_at: datetime
+) -> Order:
     slot = order.slot(destination)
-    if slot is None or slot.phase is not Phase.OPEN or sent_at < slot.counts_from or is_done(order, slot):
+    if (
+        slot is None
+        or slot.phase is not Phase.OPEN
+        or sent_at < slot.counts_from
+        or is_done(order, slot)
+    ):
         return order
     return order.with_slot(destination, replace(slot, absents=slot.absents + 1))
 
@@ -159,4 +200,8 @@ def is_done(order: Order, slot: Slot) -> bool:
 
 
 def _speaks_of(event: Ended | EffectNotExecuted | EffectUnknown, slot: Slot) -> bool:
-    return (slot.effect, slot.generation, slot.attempt) == (event.effect, event.generation, event.attempt)
+    return (slot.effect, slot.generation, slot.attempt) == (
+        event.effect,
+        event.generation,
+        event.attempt,
+    )
