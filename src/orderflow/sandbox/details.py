@@ -79,9 +79,16 @@ def order_details(rng: Random) -> dict[str, Any]:
             "total": goods + shipping + tax + duty,
         },
     }
-    if country == "JP":  # STATED (8.1): a Latin-1 copy of the address, only where the feature is on; its name is ASSUMED
-        details["shipping_address_romanized"] = {**address, "first_name": "Hanako", "last_name": "Yamada",
-                                                 "line1": "Marunouchi 1-1", "city": "Tokyo"}
+    if (
+        country == "JP"
+    ):  # STATED (8.1): a Latin-1 copy of the address, only where the feature is on; its name is ASSUMED
+        details["shipping_address_romanized"] = {
+            **address,
+            "first_name": "Hanako",
+            "last_name": "Yamada",
+            "line1": "Marunouchi 1-1",
+            "city": "Tokyo",
+        }
     return details
 
 

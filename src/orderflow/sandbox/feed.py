@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One place of the feed. `head` and `tail` are the JSON text around the external ids.
+    """What stands at one or more places of a feed; `head` and `tail` are the JSON text around the external ids.
 
-    `event_id` is None for a malformed element that shows none. `repeats` marks a place whose id stood earlier already.
+    `event_id` is None for a malformed element that shows none.
     """
 
     event_id: str | None
@@ -24,7 +24,6 @@ class Entry:
     external: str  # as it was at emission
     order_id: str | None
     visible_at: datetime
-    repeats: bool = False
 
 
 class UnknownCursor(Exception):
@@ -41,7 +40,6 @@ class Feed:
     def append(self, entry: Entry) -> None:
         """Give the entry the last place."""
         if entry.event_id is not None:
-            entry.repeats = entry.event_id in self._places
             self._places.setdefault(entry.event_id, len(self.entries))
         self.entries.append(entry)
 
@@ -58,7 +56,7 @@ class Feed:
             entry = entries[index]
             if entry.visible_at > now or (names and entry.name not in names):
                 continue
-            if entry.repeats:
+            if entry.event_id is not None and self._places[entry.event_id] != index:  # it stands further up, too
                 if page and not repeats and page[-1].event_id == entry.event_id and len(page) < limit:
                     page.append(entry)  # right behind itself: the cursor is the same
                 else:

@@ -58,9 +58,9 @@ class GlopalOrder:
     store: str
     order_id: str
     created_at: datetime
-    currency: str
-    total: Decimal
-    fixed: str
+    currency: str = ""
+    total: Decimal = Decimal(0)
+    fixed: str = ""
     status: str = "RECEIVED"
     ids: Ids | None = None
     shipped: bool = False

@@ -231,8 +231,15 @@ class Shop:
         with self._lock:
             return [
                 ShopEntry(
-                    order.id, order.number, order.reference, order.state, order.fulfilled_at is not None,
-                    tuple(order.states), order.states[0][0], order.since("order"), order.since("deleted"),
+                    order.id,
+                    order.number,
+                    order.reference,
+                    order.state,
+                    order.fulfilled_at is not None,
+                    tuple(order.states),
+                    order.states[0][0],
+                    order.since("order"),
+                    order.since("deleted"),
                     order.since("cancelled"),
                 )
                 for order in self._orders.values()
