@@ -1,1 +1,50 @@
-"""A faithful fake Glopal and a fake shop, with switchable faults, for demos, integrators and tests."""
+"""A faithful fake Glopal and a fake shop, with switchable faults, for demos, integrators and tests.
+
+Standard library only, and nothing else of orderflow. Time and chance are given from outside, so the same objects run
+in a simulation with virtual time (`Glopal.handle`, `Shop.handle`, `deliver`) and over real HTTP (`serve`).
+"""
+
+from orderflow.sandbox.faults import NONE, Cut, Fault, Faults, deliver
+from orderflow.sandbox.glopal import Glopal, GlopalEntry
+from orderflow.sandbox.glopal_options import PLAIN, ROUTES, WITHHELD, Emission, GlopalOptions
+from orderflow.sandbox.glopal_orders import AcceptCall, CancelCall, Refund
+from orderflow.sandbox.ledger import Difference, Row, compare, reference_of
+from orderflow.sandbox.lives import Life, Player, Step, lives, play
+from orderflow.sandbox.server import Server, serve
+from orderflow.sandbox.shop import Shop, ShopEntry, ShopOptions
+from orderflow.sandbox.wire import App, Request, Response
+
+__all__ = [
+    "NONE",
+    "PLAIN",
+    "ROUTES",
+    "WITHHELD",
+    "AcceptCall",
+    "App",
+    "CancelCall",
+    "Cut",
+    "Difference",
+    "Emission",
+    "Fault",
+    "Faults",
+    "Glopal",
+    "GlopalEntry",
+    "GlopalOptions",
+    "Life",
+    "Player",
+    "Refund",
+    "Request",
+    "Response",
+    "Row",
+    "Server",
+    "Shop",
+    "ShopEntry",
+    "ShopOptions",
+    "Step",
+    "compare",
+    "deliver",
+    "lives",
+    "play",
+    "reference_of",
+    "serve",
+]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
+from typing import Any
 from urllib.parse import parse_qsl
 from weakref import WeakSet
 
@@ -70,8 +72,14 @@ def serve(app: App, faults: Faults | None = None, *, port: int = 0) -> Server:
     return Server(app, faults, port=port)
 
 
-def _quiet(*_: object) -> None:
+def _quiet(*_: Any, **__: Any) -> None:
     """Say nothing."""
+
+
+def _complain(server: _Http, *args: Any, **kwargs: Any) -> None:
+    """Report a fault of the sandbox itself; a client that has gone is none."""
+    if not isinstance(sys.exc_info()[1], ConnectionError):
+        ThreadingHTTPServer.handle_error(server, *args, **kwargs)
 
 
 class _Http(ThreadingHTTPServer):
@@ -80,7 +88,7 @@ class _Http(ThreadingHTTPServer):
     block_on_close = False  # a keep-alive connection would hold the close until its client has gone
     request_queue_size = 128
 
-    handle_error = _quiet  # a client that has gone is what this server is for
+    handle_error = _complain
 
     def __init__(self, address: tuple[str, int], app: App, faults: Faults | None) -> None:
         self.app = app
