@@ -1,0 +1,170 @@
+"""Speakers to the world: one protocol, four typed results, one file per destination.
+
+A connector never touches the database, never decides whether to send, and keeps no memory of what it sent: idempotency
+lives in the relay, which asks a connector to *freeze* a request, to *send* frozen bytes, or to *find* what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from orderflow.domain.events import Effect, Ids, ShopState, Sighting
+from orderflow.glopal.details import Details
+
+
+class Consistency(StrEnum):
+    """How soon a look-up shows what was done: at once, or only after a while."""
+
+    STRONG = "strong"
+    EVENTUAL = "eventual"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a destination can do. `settle_window`: seconds after which a look-up shows everything that was executed."""
+
+    drafts: bool = True
+    unique_reference: bool = False
+    look_up: Consistency = Consistency.EVENTUAL
+    settle_window: float = 15.0
+    cancel_after_promotion: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done for one order. `reference` is ours (`glopal:{store}:{order_id}`), kept in the destination.
+
+    `seen` is the state of the shop order `target` as we know it; `details` the bytes of the newest fetched details
+    (for drafts); `amount` and `currency` are for refunds, `reason` for cancellations and withdrawals.
+    """
+
+    effect: Effect
+    store: str
+    order_id: str
+    reference: str
+    target: str = ""
+    seen: ShopState | None = None
+    ids: Ids | None = None
+    details: bytes | None = None
+    amount: Decimal | None = None
+    currency: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a look-up asks about: by our reference, and by the shop ids known so far."""
+
+    store: str
+    order_id: str
+    reference: str
+    known: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Done. For shop effects `sighting` tells what stands there now; without an id it is not delivered but unknown."""
+
+    sighting: Sighting | None = None
+    status: int | None = None
+    reply: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Provably not executed: try again after `after` seconds at the soonest.
+
+    `burnt`: False where the attempt should not count (429). `closed`: credentials were turned away (401, 403), or the
+    route does not exist: the whole destination pauses until a person mends it.
+    """
+
+    reason: str
+    after: float = 0.0
+    burnt: bool = True
+    closed: bool = False
+    status: int | None = None
+    reply: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The other side said no. `reason` holds nothing personal."""
+
+    reason: str
+    status: int | None = None
+    reply: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have been executed: only a look-up can tell."""
+
+    reason: str
+    status: int | None = None
+    reply: bytes = b""
+
+
+Result = Delivered | Retry | Refused | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up saw: shop orders, oldest first, or Glopal's details.
+
+    Of the shop: everything under our reference, and for each known id what became of it (`GONE` where it is deleted
+    or cancelled). Nothing found is an answer too.
+    """
+
+    sightings: tuple[Sighting, ...] = ()
+    details: Details | None = None
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Glopal does not know the order (404)."""
+
+    reason: str
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """There was an answer, but its contents make no sense. `problem` names field and place; `body` is as it came."""
+
+    problem: str
+    body: bytes
+    status: int | None = None
+
+
+Sight = Found | Missing | Unreadable | Retry
+
+
+class FreezeError(Exception):
+    """The request cannot be built; the message names the field, and nothing personal."""
+
+
+class Connector(Protocol):
+    """One destination. Every method is quick to fail, raises nothing else than named here, and logs nothing."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def freeze(self, task: Task) -> bytes:
+        """The whole request as bytes, without credentials; the same task gives the same bytes. Raises `FreezeError`."""
+        ...
+
+    def send(self, request: bytes, *, key: str, in_time: Callable[[], bool]) -> Result:
+        """Send what `freeze` made. `key` is the idempotency key, the same for all attempts of one effect.
+
+        `in_time` is asked right before the first byte is written; on False nothing is sent (`Retry`, not burnt).
+        """
+        ...
+
+    def find(self, subject: Subject) -> Sight:
+        """Look up what stands at the destination. `Retry` where no answer could be had."""
+        ...

@@ -1,0 +1,58 @@
+"""Connections and transactions: acting as the restricted role, and running a unit of work until its fate is known.
+
+It never retries anything that is not safe to do twice: every unit of work in orderflow carries its own identity.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+APP_ROLE: Final = "orderflow_app"
+_TRIES: Final = 5
+_PASSING: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
+"""SQL states that pass by themselves: serialization, deadlock, lock timeout, shutdown and start-up of the server."""
+
+T = TypeVar("T")
+
+
+def connect(url: str, *, pool_size: int = 5) -> sa.Engine:
+    """An engine on `url` (postgresql+psycopg://...) whose connections act as the restricted role.
+
+    Errors never show bound parameters, which may be personal.
+    """
+    engine = sa.create_engine(
+        url, hide_parameters=True, pool_pre_ping=False, pool_size=pool_size, isolation_level="READ COMMITTED"
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _act_as_app(connection: object, _record: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute(f"SET ROLE {APP_ROLE}")
+        cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
+        cursor.close()
+        connection.commit()  # type: ignore[attr-defined]
+
+    return engine
+
+
+def transact(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+    """Run `work` in one transaction and return what it returns.
+
+    When the connection breaks, even during COMMIT, nobody knows whether it was done; `work` is run again, and the
+    identities in what it writes make that safe. Raises the last error when the database stays away.
+    """
+    for remaining in reversed(range(_TRIES)):
+        try:
+            with engine.begin() as conn:
+                return work(conn)
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if not remaining or not (error.connection_invalidated or state in _PASSING):
+                raise
+            time.sleep(0.05 * (_TRIES - remaining))
+    raise AssertionError("unreachable")

@@ -1,0 +1,262 @@
+"""The schema as it always is: SQLAlchemy Core metadata, kept equal to the migrations by a check.
+
+It never creates tables by itself and maps no objects.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+
+SCHEMA = "orderflow"
+metadata = sa.MetaData(schema=SCHEMA)
+
+_time = sa.DateTime(timezone=True)
+
+
+def _text(name: str, comment: str = "", *, null: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=null, doc=comment)
+
+
+def _at(name: str, comment: str = "", *, null: bool = False) -> sa.Column[object]:
+    return sa.Column(name, _time, nullable=null, doc=comment)
+
+
+def _number(name: str, comment: str = "") -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=False, doc=comment)
+
+
+epochs = sa.Table(
+    "epochs",
+    metadata,
+    _text("store"),
+    sa.Column("epoch", sa.Integer, nullable=False, doc="1, and one more each time the database was restored"),
+    _number("first_position", "where this epoch begins"),
+    sa.Column("forked_from_hash", sa.LargeBinary, doc="hash of the last event kept from the epoch before"),
+    _at("opened_at"),
+    sa.PrimaryKeyConstraint("store", "epoch"),
+)
+
+streams = sa.Table(
+    "streams",
+    metadata,
+    _text("store"),
+    _text("order_id", "Glopal's order id, or ~intake for what names no order"),
+    _number("version", "version of the stream's last event"),
+    sa.PrimaryKeyConstraint("store", "order_id"),
+)
+
+events = sa.Table(
+    "events",
+    metadata,
+    _text("store"),
+    _number("position", "gapless per store, in commit order"),
+    _text("order_id"),
+    _number("version", "gapless per order"),
+    sa.Column("event_id", sa.Uuid, nullable=False, doc="made by us; sealed bodies are bound to it"),
+    _text("type", "a class of domain.events; Order<Report> for Glopal's reports"),
+    _text("source", "who said it: glopal, effect, command"),
+    _text("source_id", "the source's own id: the same again is a duplicate"),
+    _at("occurred_at", "the source's claim", null=True),
+    _at("recorded_at", "the database's clock, monotone in position"),
+    _text("clear", "allow-listed JSON: what folds, projections and filters need; nothing personal"),
+    sa.Column("body", sa.LargeBinary, doc="the bytes as they came, sealed"),
+    sa.Column("body_key", sa.Uuid, doc="the vault key that seals the body"),
+    sa.Column("body_mac", sa.LargeBinary, doc="keyed MAC of the plain body, for comparison"),
+    _text("meta", "JSON: machine version of the day, worker"),
+    sa.Column("leaf", sa.LargeBinary, nullable=False, doc="SHA-256 over the canonical columns above"),
+    sa.Column("hash", sa.LargeBinary, nullable=False, doc="the chain: previous hash, place, time, leaf"),
+    sa.PrimaryKeyConstraint("store", "position"),
+    sa.UniqueConstraint("store", "order_id", "version", name="events_version"),
+    sa.UniqueConstraint("store", "source", "source_id", name="events_source"),
+)
+
+cursors = sa.Table(
+    "cursors",
+    metadata,
+    _text("store"),
+    _number("seq", "inserting the next one is the compare-and-set; the newest counts"),
+    _text("cursor", "id of the last event of the page before"),
+    _at("moved_at"),
+    sa.PrimaryKeyConstraint("store", "seq"),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    _text("reader"),
+    _text("store"),
+    _number("position", "last position read; inserted and trimmed, the newest counts"),
+    sa.PrimaryKeyConstraint("reader", "store", "position"),
+)
+
+pauses = sa.Table(
+    "pauses",
+    metadata,
+    _text("store"),
+    _text("scope", "pull, glopal or shop"),
+    _text("reason"),
+    _text("by", "a person, or orderflow itself"),
+    _at("since"),
+    sa.PrimaryKeyConstraint("store", "scope"),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    _text("store"),
+    _text("order_id"),
+    _text("destination"),
+    _text("effect"),
+    sa.Column("generation", sa.Integer, nullable=False),
+    _text("state", "planned, intent or unknown; what has ended leaves the outbox"),
+    _text("target", "what it acts upon: a shop id, a refund"),
+    sa.Column("reads", sa.Boolean, nullable=False, doc="reads need no intent and take no slot"),
+    sa.Column("parked", sa.Boolean, nullable=False, doc="due only since machine, policy or mapping changed"),
+    _text("lane", "live, redrive or reconcile"),
+    _at("next_at", "not looked at before; whether it is due is asked of the fold"),
+    sa.Column("attempt", sa.Integer, nullable=False, doc="of the last intent; 0 before any"),
+    sa.Column("failures", sa.Integer, nullable=False, doc="failed reads or look-ups in a row"),
+    sa.Column("request", sa.LargeBinary, doc="the frozen request, sealed"),
+    sa.Column("request_key", sa.Uuid),
+    _text("digest", "of the plain request, keyed", null=True),
+    _at("send_by", "its first byte leaves before this time or never", null=True),
+    _at("counts_from", "look-ups sent from then on may count as absent", null=True),
+    _number("fence", "raised by every lease"),
+    _text("owner", null=True),
+    _at("lease_until", null=True),
+    _text("reason", "why it waits"),
+    _at("planned_at"),
+    sa.PrimaryKeyConstraint("store", "order_id", "destination", "effect", "generation"),
+)
+sa.Index(
+    "outbox_one_open",
+    outbox.c.store,
+    outbox.c.order_id,
+    outbox.c.destination,
+    unique=True,
+    postgresql_where=sa.text("state IN ('intent', 'unknown')"),
+)
+sa.Index(
+    "outbox_next",
+    outbox.c.next_at,
+    postgresql_where=sa.text("NOT parked"),
+)
+
+attempts = sa.Table(
+    "attempts",
+    metadata,
+    sa.Column("attempt_id", sa.Uuid, nullable=False),
+    _text("store"),
+    _text("order_id"),
+    _text("destination"),
+    _text("effect"),
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    _number("fence"),
+    _text("kind", "send, look_up or read"),
+    _text("digest", "of the plain request, keyed", null=True),
+    _at("started_at"),
+    sa.Column("milliseconds", sa.Double, nullable=False),
+    sa.Column("status", sa.Integer, doc="HTTP status, if there was a reply"),
+    _text("outcome", "what the connector made of it"),
+    _text("decision", "what the engine did then"),
+    _text("worker"),
+    sa.Column("response", sa.LargeBinary, doc="capped and sealed"),
+    sa.Column("response_key", sa.Uuid),
+    sa.PrimaryKeyConstraint("store", "attempt_id"),
+)
+sa.Index("attempts_order", attempts.c.store, attempts.c.order_id, attempts.c.started_at)
+
+orders = sa.Table(
+    "orders",
+    metadata,
+    _text("store"),
+    _text("order_id"),
+    _text("status"),
+    _at("status_since", null=True),
+    sa.Column("held", pg.ARRAY(sa.Text), nullable=False, doc="hold reasons"),
+    sa.Column("attention", pg.ARRAY(sa.Text), nullable=False, doc="kinds of named exceptions"),
+    sa.Column("confirmed", sa.Boolean, nullable=False),
+    _text("shop_order_id", null=True),
+    _text("shop_number", null=True),
+    _text("shop_state", null=True),
+    _text("external_order_id", "what Glopal shows as the merchant's id", null=True),
+    _text("external_number", null=True),
+    _text("currency", null=True),
+    sa.Column("total", sa.Numeric),
+    _text("environment", null=True),
+    _at("born_at", "the earliest time Glopal gives", null=True),
+    _at("first_recorded_at"),
+    _at("last_recorded_at"),
+    _number("version"),
+    _number("position", "of the order's last event"),
+    sa.Column("machine", sa.Integer, nullable=False, doc="version of the machine that made the snapshot"),
+    _text("snapshot", "JSON of domain.order.Order"),
+    sa.PrimaryKeyConstraint("store", "order_id"),
+)
+sa.Index("orders_status", orders.c.store, orders.c.status, orders.c.last_recorded_at)
+
+timeline = sa.Table(
+    "timeline",
+    metadata,
+    _text("store"),
+    _number("position"),
+    _text("order_id"),
+    _number("version"),
+    _at("recorded_at"),
+    _at("occurred_at", null=True),
+    _text("type"),
+    _text("summary", "one sentence, nothing personal"),
+    _text("status", "of the order after this event"),
+    sa.PrimaryKeyConstraint("store", "position"),
+)
+sa.Index("timeline_order", timeline.c.store, timeline.c.order_id, timeline.c.version)
+
+anomalies = sa.Table(
+    "anomalies",
+    metadata,
+    _text("store"),
+    _number("position"),
+    _text("kind"),
+    _text("order_id"),
+    _at("recorded_at"),
+    _text("detail"),
+    sa.PrimaryKeyConstraint("store", "position", "kind"),
+)
+sa.Index("anomalies_order", anomalies.c.store, anomalies.c.order_id)
+
+effects = sa.Table(
+    "effects",
+    metadata,
+    _text("store"),
+    _text("order_id"),
+    _text("destination"),
+    _text("effect"),
+    sa.Column("generation", sa.Integer, nullable=False),
+    _text("target"),
+    _text("state", "intended, unknown, to be retried, or a terminal outcome"),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("look_ups", sa.Integer, nullable=False),
+    _text("reason"),
+    _at("first_intent_at", null=True),
+    _at("ended_at", null=True),
+    sa.PrimaryKeyConstraint("store", "order_id", "destination", "effect", "generation"),
+)
+
+vault_metadata = sa.MetaData(schema="orderflow_vault")
+
+keys = sa.Table(
+    "keys",
+    vault_metadata,
+    _text("store"),
+    _text("order_id"),
+    sa.Column("key_id", sa.Uuid, nullable=False),
+    sa.Column("wrapped", sa.LargeBinary, doc="the data key under the master key; gone once destroyed"),
+    _at("created_at"),
+    _at("destroyed_at", null=True),
+    sa.PrimaryKeyConstraint("store", "order_id", "key_id"),
+)
+sa.Index(
+    "keys_current", keys.c.store, keys.c.order_id, unique=True, postgresql_where=sa.text("destroyed_at IS NULL")
+)
