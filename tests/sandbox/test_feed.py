@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from typing import Any, cast
 
 from .world import GLOPAL_KEY, STORE, World
 
@@ -171,6 +172,6 @@ def test_bogus_and_broken_elements_can_stand_in_the_feed() -> None:
     world = World()
     world.glopal.report(STORE, "no-such-order", "order.invented", entity_id="4")
     world.glopal.poison(STORE, '"not an object"')
-    event, broken = world.page()
+    event, broken = cast(list[Any], world.page())
     assert (event["event_name"], event["entity_id"], event["external"]) == ("order.invented", "4", None)
     assert broken == "not an object"

@@ -40,6 +40,12 @@ class World:
         content = b"" if body is None else json.dumps(body).encode()
         return self.glopal.handle(Request(method, path, tuple(query.items()), GLOPAL_KEY, content))
 
+    def request(self, method: str, path: str, body: bytes = b"") -> Request:
+        return Request(method, path, (), GLOPAL_KEY, body)
+
+    def ask_raw(self, method: str, path: str, body: bytes) -> Response:
+        return self.glopal.handle(self.request(method, path, body))
+
     def accept(self, order_id: str, external: str = "7", number: str = "00007") -> int:
         body = {"external": {"order_id": external, "order_number": number}}
         return self.ask("POST", f"/v2/orders/{STORE}/{order_id}/accept", body).status

@@ -246,7 +246,9 @@ class Player:
             return
         if life.story == "lost_create":
             self._shop_faults.script(kind, method="POST", path="/orders$", where=_names(reference))
-        elif life.story == "lost_promote":
+        elif (
+            life.story == "lost_promote"
+        ):  # its path names the shop's id, unknown here: the next promote loses its reply
             self._shop_faults.script(kind, method="POST", path="/promote$")
 
 
