@@ -181,7 +181,9 @@ def test_below_root_the_server_is_copied_for_its_user(home: Path, monkeypatch: p
     home.mkdir()
     monkeypatch.setattr(embedded_programs, "SYSTEM_DIR", home / "system")
     real = embedded_programs.may_enter
-    monkeypatch.setattr(embedded_programs, "may_enter", lambda path, who: "site-packages" not in str(path) and real(path, who))
+    monkeypatch.setattr(
+        embedded_programs, "may_enter", lambda path, who: "site-packages" not in str(path) and real(path, who)
+    )
     with embedded.start(home / "data", durable=False) as server:
         assert ask(server.url, "SELECT 1") == 1
         assert str(home / "system") in (home / "data/pgdata/postmaster.opts").read_text()

@@ -2,9 +2,9 @@
 
 It must never listen on a network address, widen rights outside its own directory, or outlive its last user.
 
-Who still uses the server is told by shared locks on ``users.lock``, which the kernel drops even on ``kill -9``. The last
-user stops the server; if it could not, its keeper (this module, run by itself) does so about a second later. The keeper
-is the parent of Postgres, so that a dead server never lingers as a zombie, which would keep the next one from starting.
+Who still uses the server is told by shared locks on ``users.lock``, which the kernel drops even on ``kill -9``. The
+last user stops the server; if it could not, its keeper (this module, run by itself) does so about a second later. The
+keeper is the parent of Postgres, so that a dead server is no zombie, which would keep the next one from starting.
 """
 
 import fcntl
@@ -25,6 +25,8 @@ from typing import Any
 from urllib.parse import quote
 
 from orderflow.store.embedded_programs import SYSTEM_DIR, EmbeddedError, RunAs, find_programs, may_enter, server_user
+
+__all__ = ["Embedded", "EmbeddedError", "start"]
 
 LONGEST_SOCKET_DIR = 88  # bytes; the system's limit for the whole socket path is 103 (macOS) or 107 (Linux)
 STOP_TIMEOUT = 60  # seconds; a server killed in the middle of stopping leaves its pid file for the next start
@@ -48,7 +50,10 @@ class Embedded:
 
 @contextmanager
 def start(data_dir: Path, *, durable: bool = True) -> Iterator[Embedded]:
-    """Run the server of ``data_dir``, or join it if it runs already; without ``durable`` a power cut may lose all."""
+    """Run the server of ``data_dir``, or join it if it runs; without ``durable`` a power cut may lose everything.
+
+    The URL's only user is a superuser, and its socket can be reached by the owner of the data and by root alone.
+    """
     home = data_dir.expanduser().absolute()
     home.mkdir(parents=True, exist_ok=True)
     with (home / "users.lock").open("a") as users:
@@ -114,7 +119,7 @@ def _launch(home: Path, *, durable: bool) -> None:
         socket_dir = _own(Path(tempfile.mkdtemp(prefix="orderflow-", dir="/tmp")), run_as)
     settings = SETTINGS | {"unix_socket_directories": f'"{socket_dir}"'} | ({} if durable else FAST_AND_LOOSE)
     server = [programs / "postgres", "-D", pgdata, *(f"-c{name}={value}" for name, value in settings.items())]
-    keeper = [sys.executable, "-P", "-m", __name__, home, json.dumps(run_as), *server]
+    keeper: list[str | Path] = [sys.executable, "-P", "-m", __name__, home, json.dumps(run_as), *server]
     with (home / "server.log").open("ab") as log:
         before = log.tell()
         # It outlives a Ctrl-C at the terminal and holds none of our pipes: a session of its own, and the log.
@@ -142,16 +147,13 @@ def _initialise(pgdata: Path, programs: Path, run_as: RunAs, *, durable: bool) -
     fresh = pgdata.with_name("pgdata.new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(mode=0o700)
-    options = ["--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8", *([] if durable else ["--no-sync"])]
-    initdb = _spawn(
-        [programs / "initdb", "-D", _own(fresh, run_as), *options],
-        run_as,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    said, _ = initdb.communicate()
+    options = ["--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8"]
+    if not durable:
+        options.append("--no-sync")
+    command = [programs / "initdb", "-D", _own(fresh, run_as), *options]
+    initdb = subprocess.run(command, check=False, capture_output=True, text=True, **_apart(run_as))
     if initdb.returncode:
-        raise EmbeddedError(f"initdb failed in {fresh}:\n{said.decode(errors='replace').strip()}")
+        raise EmbeddedError(f"initdb failed in {fresh}:\n{initdb.stdout}{initdb.stderr}".rstrip())
     fresh.rename(pgdata)
 
 
@@ -161,19 +163,18 @@ def _own(path: Path, run_as: RunAs) -> Path:
     return path
 
 
-def _spawn(command: list[Any], run_as: RunAs, **streams: Any) -> "subprocess.Popen[bytes]":
+def _apart(run_as: RunAs) -> dict[str, Any]:
     # No environment of the caller: PGPORT, PGOPTIONS and locale variables would change the server.
-    environment = {"PATH": os.defpath, "LC_ALL": "C"}
-    return subprocess.Popen(command, cwd="/", env=environment, stdin=subprocess.DEVNULL, **run_as, **streams)
+    return run_as | {"cwd": "/", "env": {"PATH": os.defpath, "LC_ALL": "C"}, "stdin": subprocess.DEVNULL}
 
 
 def _keep(home: Path, run_as: RunAs, command: list[str]) -> None:
-    """Start Postgres, detach from the caller once it is ready, stop it once the kernel says that no user is left."""
+    """Start Postgres, detach from the caller once it is ready, stop it once no user is left."""
     ready, tell = os.pipe()
     if os.fork():
         os.close(tell)
         os._exit(0 if os.read(ready, 1) else 1)
-    server = _spawn(command, run_as)
+    server: subprocess.Popen[bytes] = subprocess.Popen(command, **_apart(run_as))
     while not _ready(home / "pgdata", server.pid):
         if server.poll() is not None:
             os._exit(1)

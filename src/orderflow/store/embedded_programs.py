@@ -33,8 +33,8 @@ def server_user(home: Path) -> RunAs:
         return {}
     home.chmod(home.stat().st_mode | 0o011)  # to pass through; the data below is 0700
     known = {user.pw_name: user for user in pwd.getpwall()}
-    owner = (home / "pgdata").stat().st_uid if (home / "pgdata").exists() else 0
-    user = pwd.getpwuid(owner) if owner else known.get("postgres") or known.get("nobody")
+    pgdata = home / "pgdata"
+    user = pwd.getpwuid(pgdata.stat().st_uid) if pgdata.exists() else known.get("postgres") or known.get("nobody")
     if user is None:
         raise EmbeddedError("Postgres refuses to run as root, and there is no user 'postgres' or 'nobody' to run it")
     return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
@@ -75,4 +75,5 @@ def _copy_for(install: Path, run_as: RunAs) -> Path:
 
 
 def may_enter(path: Path, run_as: RunAs) -> bool:
+    """Tell whether the server's user can pass through this directory, and use what is in it."""
     return not run_as or subprocess.run(["test", "-x", path], check=False, cwd="/", **run_as).returncode == 0
