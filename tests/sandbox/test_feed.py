@@ -5,9 +5,9 @@ import re
 from datetime import timedelta
 from typing import Any, cast
 
-from .world import GLOPAL_KEY, STORE, World
-
 from orderflow.sandbox import WITHHELD, Emission, GlopalOptions, Request
+
+from .world import GLOPAL_KEY, STORE, World
 
 
 def test_events_look_like_the_sample() -> None:

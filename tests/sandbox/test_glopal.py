@@ -6,9 +6,10 @@ from decimal import Decimal
 from random import Random
 
 import pytest
-from .world import GLOPAL_KEY, STORE, Clock, World
 
 from orderflow.sandbox import Glopal, GlopalOptions, Request
+
+from .world import GLOPAL_KEY, STORE, Clock, World
 
 
 def test_a_key_is_needed_and_a_store_must_be_known() -> None:

@@ -87,7 +87,7 @@ def test_the_play_runs_by_the_wall_clock() -> None:
         return datetime.now(UTC)
 
     glopal = Glopal(clock=clock, rng=Random(1))
-    script = [life for life in lives(Random(1), 40, STORES, spread=timedelta(seconds=0.2), pace=0.1)]
+    script = lives(Random(1), 40, STORES, spread=timedelta(seconds=0.2), pace=0.1)
     script = [life for life in script if not life.completes]
     player = play(script, glopal, clock=clock)
     assert player.wait(10)

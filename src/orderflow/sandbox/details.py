@@ -44,7 +44,7 @@ def order_details(rng: Random) -> dict[str, Any]:
         _item(rng, index, Decimal(rate), Decimal(tax_rate), currency)
         for index in range(1, rng.choice((1, 1, 2, 3)) + 1)
     ]
-    shipping = _round(rng.choice((Decimal("9.90"), Decimal("15.00"), Decimal("0"))) * Decimal(rate), currency)
+    shipping = _round(rng.choice((Decimal("9.90"), Decimal("15.00"), Decimal(0))) * Decimal(rate), currency)
     goods: Decimal = sum((item["total"] for item in items), Decimal(0))
     tax: Decimal = sum((item["tax"] for item in items), Decimal(0))
     duty: Decimal = sum((item["duty"] for item in items), Decimal(0))

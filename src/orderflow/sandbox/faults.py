@@ -31,7 +31,7 @@ Kind: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `delay` counts for "late"; `retry_after` (seconds) for "throttled" and "error_503", None: no header."""
+    """One fault. `delay` counts for "late"; `retry_after` (seconds; None: no header) for "throttled", "error_503"."""
 
     kind: Kind = "none"
     delay: timedelta = timedelta(seconds=2)
@@ -60,7 +60,8 @@ class _Scripted:
 class Faults:
     """Chooses a fault per request. Thread-safe.
 
-    `rates`: kind -> probability, together at most 1. `budget`: so many faults by chance, then none (None: no end).
+    `rates`: kind -> probability, together at most 1; they need the `rng`. `budget`: so many faults by chance, then none
+    (None: no end).
     """
 
     def __init__(
@@ -72,10 +73,12 @@ class Faults:
         delay: Callable[[], timedelta] | None = None,
     ) -> None:
         self.counts: Counter[Kind] = Counter()
-        self._rng = rng or Random(0)
+        self._rng = rng
         self._rates: dict[Kind, float] = dict(rates or {})
         if sum(self._rates.values()) > 1 or any(rate < 0 for rate in self._rates.values()):
             raise ValueError("the rates must be probabilities and together at most 1")
+        if self._rates and rng is None:
+            raise ValueError("faults by chance need a generator")
         self._budget = budget
         self._delay = delay
         self._script: list[_Scripted] = []
@@ -92,7 +95,7 @@ class Faults:
         with self._lock:
             self._on = True
 
-    def script(
+    def script(  # noqa: PLR0913 - all but the kind are conditions, named where used
         self,
         kind: Kind | Fault,
         *,
@@ -137,7 +140,7 @@ class Faults:
             if not scripted.times:
                 self._script.remove(scripted)
             return scripted.fault
-        if not self._rates or self._budget == 0:
+        if self._rng is None or not self._rates or self._budget == 0:
             return NONE
         point = self._rng.random()
         for kind, rate in self._rates.items():

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from threading import RLock
-from typing import Any
 
 from orderflow.sandbox import glopal_api
 from orderflow.sandbox.feed import Entry
@@ -27,7 +26,7 @@ from orderflow.sandbox.glopal_orders import (
     refuse_cancel,
 )
 from orderflow.sandbox.glopal_world import World
-from orderflow.sandbox.wire import Request, Response
+from orderflow.sandbox.wire import Json, Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +68,7 @@ class Glopal:
         key: str = "GL.sandbox",
         options: GlopalOptions | None = None,
     ) -> None:
-        self.key = key
-        self._world = World(clock, rng, options or GlopalOptions())
+        self._world = World(clock, rng, key, options or GlopalOptions())
         self._lock = RLock()
 
     @property
@@ -86,7 +84,7 @@ class Glopal:
     def handle(self, request: Request) -> Response:
         """Answer one request; changes state exactly as the real one would, and reaches nothing outside."""
         with self._lock:
-            return glopal_api.answer(self._world, self.key, request, self._world.now())
+            return glopal_api.answer(self._world, request, self._world.now())
 
     # ---- the lives of orders -------------------------------------------------------------------------------------
 
@@ -96,7 +94,7 @@ class Glopal:
             for store in stores:
                 self._world.store(store)
 
-    def place(self, store: str, *, emission: Emission | None = None, **overrides: Any) -> str:
+    def place(self, store: str, *, emission: Emission | None = None, **overrides: Json) -> str:
         """A buyer orders: RECEIVED, and `order.received` is emitted. Returns the order id.
 
         `overrides` replace members of the order (`id=`, `currency=`, `items=`, `environment=`, ...); money as Decimal.
@@ -143,7 +141,7 @@ class Glopal:
             code = "already_cancelled" if order.status == "CANCELLED" else refuse_cancel(order, by, self.options)
             if code is not None:
                 raise ValueError(f"order {order_id} cannot be cancelled: {code}")
-            order.cancels.append(CancelCall(reason, now, 0, True, by))
+            order.cancels.append(CancelCall(reason, now, status=0, applied=True, by=by))
             self._world.become_cancelled(order, reason, by, now, emission)
 
     def accept_elsewhere(self, store: str, order_id: str, external_id: str, number: str) -> None:
@@ -173,7 +171,7 @@ class Glopal:
 
     # ---- what should not happen ----------------------------------------------------------------------------------
 
-    def report(
+    def report(  # noqa: PLR0913 - all but the first three are oddities, named where used
         self,
         store: str,
         order_id: str,
@@ -209,7 +207,7 @@ class Glopal:
             now = self._world.now()
             self._world.store(store).feed.append(Entry(event_id, event_name, element, "", "", None, now))
 
-    def amend(self, store: str, order_id: str, **overrides: Any) -> None:
+    def amend(self, store: str, order_id: str, **overrides: Json) -> None:
         """Describe the order anew, with `overrides`; its status and its events stay as they are."""
         with self._lock:
             now, order = self._order(store, order_id)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, unquote
 
 from orderflow.sandbox import ids
-from orderflow.sandbox.feed import Entry, UnknownCursor
+from orderflow.sandbox.feed import Entry, Feed, UnknownCursor
 from orderflow.sandbox.glopal_options import GlopalOptions
 from orderflow.sandbox.glopal_orders import (
     AcceptCall,
@@ -32,7 +33,7 @@ from orderflow.sandbox.wire import Json, Request, Response, decimal_of, json_obj
 OK: Json = {"status": "ok"}  # SAMPLE (reference 5)
 
 
-def answer(world: World, key: str, request: Request, now: datetime) -> Response:
+def answer(world: World, request: Request, now: datetime) -> Response:
     """The answer to one request, by the route table; 404 and 405 for what it does not name (ASSUMED, 12)."""
     wrong_method = False
     for operation, (method, template) in world.options.routes.items():
@@ -40,7 +41,7 @@ def answer(world: World, key: str, request: Request, now: datetime) -> Response:
         if match is None:
             continue
         if method == request.method:
-            return _answer(world, key, operation, [unquote(part) for part in match.groups()], request, now)
+            return _answer(world, operation, [unquote(part) for part in match.groups()], request, now)
         wrong_method = True
     if wrong_method:
         return _error(world.options, 405, "method_not_allowed", f"{request.method} is not possible here")
@@ -52,8 +53,8 @@ def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.escape(template).replace(r"\{store\}", "([^/]+)").replace(r"\{order\}", "([^/]+)"))
 
 
-def _answer(world: World, key: str, operation: str, names: list[str], request: Request, now: datetime) -> Response:
-    refusal = _refuse_key(world, key, names[0], request)
+def _answer(world: World, operation: str, names: list[str], request: Request, now: datetime) -> Response:
+    refusal = _refuse_key(world, names[0], request)
     if refusal is not None:
         return refusal
     if operation == "events":
@@ -64,10 +65,10 @@ def _answer(world: World, key: str, operation: str, names: list[str], request: R
     return _ORDER_OPERATIONS[operation](world, order, request, now)
 
 
-def _refuse_key(world: World, key: str, store: str, request: Request) -> Response | None:
+def _refuse_key(world: World, store: str, request: Request) -> Response | None:
     """Bearer authentication (SAMPLE, 1); which refusal has which code is ASSUMED (12)."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    own = world.options.store_keys
+    key, own = world.key, world.options.store_keys
     if scheme.lower() != "bearer" or (given != key and given not in own.values()):
         return _error(world.options, 401, "unauthorized", "a valid key is needed")
     if store not in world.stores or (given != key and own.get(store) != given):
@@ -78,54 +79,72 @@ def _refuse_key(world: World, key: str, store: str, request: Request) -> Respons
 # ---- events --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class _Window:
+    """Which part of the feed is asked for."""
+
+    limit: int
+    names: set[str] = field(default_factory=set)
+    after: str | None = None
+    before: str | None = None
+
+
 def _events(world: World, name: str, request: Request, now: datetime) -> Response:
     """STATED (3.1): repeatable `event`, exclusive `after_event_id`, 20 by default; the other names are ASSUMED."""
     options, store = world.options, world.stores[name]
-    names: set[str] = set()
-    after: str | None = None
-    before: str | None = None
-    limit = options.page_default
-    for key, value in request.query:
-        if key == "event":
-            names.add(value)
-        elif key == "after_event_id":
-            if not value and options.empty_cursor == "rejected":
-                return _error(options, 400, "invalid_cursor", "after_event_id must be a valid event id")
-            after = value or None
-        elif key == "before_event_id":
-            before = value or None
-        elif key == "limit":
-            if not value.isascii() or not value.isdecimal() or int(value) < 1:
-                return _error(options, 400, "invalid_limit", "limit must be a positive integer")
-            limit = min(int(value), options.page_cap)
-    if after and before:
-        return _error(options, 400, "invalid_cursor", "only one cursor at a time")
-    if not names and options.event_filter == "required":
-        return _error(options, 400, "event_required", "name at least one event")
+    window = _window(options, request)
+    if isinstance(window, str):
+        return _error(options, 400, "invalid_request", window)
     try:
-        if before:
-            page = store.feed.before(before, names, limit, now)
-        else:
-            page = store.feed.after(after, names, limit, now)
+        page = _page(store.feed, window, now)
     except UnknownCursor:
         return _error(options, 400, "invalid_cursor", "the cursor is not a valid event id")
     events = ",".join([world.event_text(store, entry) for entry in page])
-    return Response(200, f'{{{_links(options, request, page, after, limit)}"events":[{events}]}}'.encode())
+    return Response(200, f'{{{_links(options, request, page, window)}"events":[{events}]}}'.encode())
 
 
-def _links(options: GlopalOptions, request: Request, page: list[Entry], after: str | None, limit: int) -> str:
+def _window(options: GlopalOptions, request: Request) -> _Window | str:
+    """What the query asks for, or what is wrong with it."""
+    window = _Window(options.page_default)
+    for key, value in request.query:
+        if key == "event":
+            window.names.add(value)
+        elif key == "after_event_id":
+            if not value and options.empty_cursor == "rejected":
+                return "after_event_id must be a valid event id"
+            window.after = value or None
+        elif key == "before_event_id":
+            window.before = value or None
+        elif key == "limit":
+            if not value.isascii() or not value.isdecimal() or int(value) < 1:
+                return "limit must be a positive integer"
+            window.limit = min(int(value), options.page_cap)
+    if window.after and window.before:
+        return "only one cursor at a time"
+    if not window.names and options.event_filter == "required":
+        return "name at least one event"
+    return window
+
+
+def _page(feed: Feed, window: _Window, now: datetime) -> list[Entry]:
+    if window.before:
+        return feed.before(window.before, window.names, window.limit, now)
+    return feed.after(window.after, window.names, window.limit, now)
+
+
+def _links(options: GlopalOptions, request: Request, page: list[Entry], window: _Window) -> str:
     """The member `links` with a comma behind it (SAMPLE names, UNKNOWN values, 3.2)."""
     if options.links == "absent":
         return ""
     root = "" if options.links == "relative" else f"http://{request.headers.get('host', 'glopal.sandbox')}"
-    base = f"{root}{request.path}?limit={limit}"
+    base = f"{root}{request.path}?limit={window.limit}"
     base += "".join([f"&event={quote(value)}" for key, value in request.query if key == "event"])
     first = page[0].event_id if page else None
-    last = page[-1].event_id if page else after
+    last = page[-1].event_id if page else window.after
     ended = options.links == "null at the end" and not page
     links: Json = {
         "next": None if ended or last is None else f"{base}&after_event_id={quote(last)}",
-        "current": f"{base}&after_event_id={quote(after)}" if after else base,
+        "current": f"{base}&after_event_id={quote(window.after)}" if window.after else base,
         "previous": None if first is None else f"{base}&before_event_id={quote(first)}",
     }
     return f'"links":{render(links)},'

@@ -13,14 +13,13 @@ from decimal import Decimal
 from functools import partial
 from itertools import count
 from random import Random
-from typing import Any
 
 from orderflow.sandbox import ids
 from orderflow.sandbox.details import order_details
 from orderflow.sandbox.feed import Entry, Feed
 from orderflow.sandbox.glopal_options import Emission, GlopalOptions
 from orderflow.sandbox.glopal_orders import By, GlopalOrder, Ids, external_text
-from orderflow.sandbox.wire import decimal_of, render, render_members
+from orderflow.sandbox.wire import Json, decimal_of, render, render_members
 
 
 @dataclass(slots=True)
@@ -32,9 +31,10 @@ class Store:
 
 
 class World:
-    """All stores. `clock` returns aware UTC and never goes back."""
+    """All stores, and the key that is good for each. `clock` returns aware UTC and never goes back."""
 
-    def __init__(self, clock: Callable[[], datetime], rng: Random, options: GlopalOptions) -> None:
+    def __init__(self, clock: Callable[[], datetime], rng: Random, key: str, options: GlopalOptions) -> None:
+        self.key = key
         self.rng = rng
         self.options = options
         self.stores: dict[str, Store] = {}
@@ -67,14 +67,12 @@ class World:
 
     # ---- the steps of an order -----------------------------------------------------------------------------------
 
-    def place(self, store: str, overrides: Mapping[str, Any], now: datetime) -> GlopalOrder:
+    def place(self, store: str, overrides: Mapping[str, Json], now: datetime) -> GlopalOrder:
         """A new order, RECEIVED; nothing is emitted yet. ValueError if its id is taken."""
         orders = self.store(store).orders
         members = dict(overrides)
-        order_id = members.pop("id", None)
-        if order_id is None:
-            while (order_id := ids.order_id(self.rng, self.options.order_ids)) in orders:
-                pass
+        given = members.pop("id", None)
+        order_id = str(given) if given is not None else self._free_id(orders)
         if order_id in orders:
             raise ValueError(f"order {order_id} exists already")
         order = GlopalOrder(store, order_id, now)
@@ -83,7 +81,12 @@ class World:
         self._become(order, "RECEIVED", now)
         return order
 
-    def describe(self, order: GlopalOrder, overrides: Mapping[str, Any]) -> None:
+    def _free_id(self, orders: Mapping[str, GlopalOrder]) -> str:
+        while (order_id := ids.order_id(self.rng, self.options.order_ids)) in orders:
+            pass
+        return order_id
+
+    def describe(self, order: GlopalOrder, overrides: Mapping[str, Json]) -> None:
         """Invent the contents of the order, with `overrides` put over them."""
         details = order_details(self.rng)
         details["environment"] = self.options.environment
@@ -91,14 +94,14 @@ class World:
         details.update(overrides)
         totals = details.get("totals")
         order.currency = str(details["currency"])
-        order.total = decimal_of(totals.get("total") if isinstance(totals, dict) else None) or Decimal(0)
+        order.total = decimal_of(totals.get("total") if isinstance(totals, Mapping) else None) or Decimal(0)
         order.fixed = render_members(self._styled(details))
 
-    def _styled(self, details: dict[str, Any]) -> dict[str, Any]:
+    def _styled(self, details: dict[str, Json]) -> dict[str, Json]:
         styled = dict(details)
         if self.options.amounts == "string":
-            styled = {key: _amounts_as_text(value) for key, value in details.items()}
-            styled["exchange_rates"] = details["exchange_rates"]  # SAMPLE: a rate is a number
+            rates = details["exchange_rates"]  # SAMPLE: a rate is a number
+            styled = {**{key: _amounts_as_text(value) for key, value in details.items()}, "exchange_rates": rates}
         if self.options.language == "object":  # SAMPLE artefact (8.1)
             styled["language"] = {"0": details["language"]}
         return styled
@@ -150,7 +153,7 @@ class World:
 
     # ---- the feed ------------------------------------------------------------------------------------------------
 
-    def emit(
+    def emit(  # noqa: PLR0913 - what an event consists of
         self,
         store: str,
         order_id: str,
@@ -211,11 +214,11 @@ def _append(feed: Feed, entry: Entry, _at: datetime) -> None:
     feed.append(entry)
 
 
-def _amounts_as_text(value: Any) -> Any:
+def _amounts_as_text(value: Json) -> Json:
     if isinstance(value, Decimal):
         return format(value, "f")
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _amounts_as_text(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_amounts_as_text(item) for item in value]
     return value

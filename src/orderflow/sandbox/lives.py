@@ -68,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One order of one store, and what happens to it. The first step begins `Step.after` after the start of the play."""
+    """One order of one store, and what happens to it; its first step counts from the start of the play."""
 
     store: str
     story: Story

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Self
 from urllib.parse import parse_qsl
 from weakref import WeakSet
 
@@ -58,7 +58,7 @@ class Server:
             http.server_close()
             http.break_connections()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -72,14 +72,14 @@ def serve(app: App, faults: Faults | None = None, *, port: int = 0) -> Server:
     return Server(app, faults, port=port)
 
 
-def _quiet(*_: Any, **__: Any) -> None:
+def _quiet(*_: object, **__: object) -> None:
     """Say nothing."""
 
 
-def _complain(server: _Http, *args: Any, **kwargs: Any) -> None:
+def _complain(server: _Http, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
     """Report a fault of the sandbox itself; a client that has gone is none."""
     if not isinstance(sys.exc_info()[1], ConnectionError):
-        ThreadingHTTPServer.handle_error(server, *args, **kwargs)
+        ThreadingHTTPServer.handle_error(server, request, client_address)
 
 
 class _Http(ThreadingHTTPServer):
@@ -124,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         except Cut:
             self.close_connection = True
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request  # noqa: N815 - the names http.server calls
 
     def _request(self) -> Request | None:
         """The request as a value; None if it did not arrive whole."""

@@ -14,7 +14,7 @@ from json.encoder import encode_basestring
 from typing import Any, TypeAlias
 from urllib.parse import unquote
 
-Json: TypeAlias = "None | bool | int | str | Decimal | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | str | Decimal | Sequence[Json] | Mapping[str, Json] | None"
 
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
