@@ -118,8 +118,8 @@ def _launch(home: Path, *, durable: bool) -> None:
     if len(os.fsencode(pgdata)) > LONGEST_SOCKET_DIR or "," in str(pgdata):  # libpq reads a comma as "or"
         socket_dir = _own(Path(tempfile.mkdtemp(prefix="orderflow-", dir="/tmp")), run_as)
     settings = SETTINGS | {"unix_socket_directories": f'"{socket_dir}"'} | ({} if durable else FAST_AND_LOOSE)
-    server = [programs / "postgres", "-D", pgdata, *(f"-c{name}={value}" for name, value in settings.items())]
-    keeper: list[str | Path] = [sys.executable, "-P", "-m", __name__, home, json.dumps(run_as), *server]
+    server = [str(programs / "postgres"), "-D", str(pgdata), *(f"-c{name}={value}" for name, value in settings.items())]
+    keeper = [sys.executable, "-P", "-m", __name__, str(home), json.dumps(run_as), *server]
     with (home / "server.log").open("ab") as log:
         before = log.tell()
         # It outlives a Ctrl-C at the terminal and holds none of our pipes: a session of its own, and the log.
@@ -150,7 +150,7 @@ def _initialise(pgdata: Path, programs: Path, run_as: RunAs, *, durable: bool) -
     options = ["--username=postgres", "--auth=trust", "--locale=C", "--encoding=UTF8"]
     if not durable:
         options.append("--no-sync")
-    command = [programs / "initdb", "-D", _own(fresh, run_as), *options]
+    command = [str(programs / "initdb"), "-D", str(_own(fresh, run_as)), *options]
     initdb = subprocess.run(command, check=False, capture_output=True, text=True, **_apart(run_as))
     if initdb.returncode:
         raise EmbeddedError(f"initdb failed in {fresh}:\n{initdb.stdout}{initdb.stderr}".rstrip())
