@@ -38,6 +38,7 @@ class Shop:
         """With what a reply or look-up showed. If nothing living is recorded, the promoted one, else the oldest, is.
 
         Where the recorded one was promoted and is gone, nothing takes its place: that order gets no new one by itself.
+        So one that was promoted and gone before we saw it is recorded too, if nothing lives.
         """
         seen = {s.shop_id: s for s in self.seen}
         for sighting in found:
@@ -47,10 +48,8 @@ class Shop:
         recorded = self.recorded
         if own is None or (own.state is ShopState.GONE and not own.promoted):
             alive = [s for s in seen.values() if s.state is not ShopState.GONE]
-            chosen = next(
-                (s for s in alive if s.state is ShopState.ORDER),
-                alive[0] if alive else own,
-            )
+            gone = next((s for s in seen.values() if s.promoted), own)
+            chosen = next((s for s in alive if s.state is ShopState.ORDER), alive[0] if alive else gone)
             recorded = chosen.shop_id if chosen else None
         return Shop(recorded, tuple(seen.values()))
 

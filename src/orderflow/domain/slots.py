@@ -32,7 +32,9 @@ _LONGEST_WAIT: Final = 86400.0
 
 
 def intended(order: Order, event: EffectIntended, here: Mark) -> Order:
-    """The slot is taken. A later attempt of the same key carries the tries of the earlier ones on."""
+    """The slot is taken, unless by a read. A later attempt of the same key carries the tries of the earlier ones on."""
+    if event.effect.reads:
+        return order
     before = order.slot(event.effect.destination)
     again = before is not None and (before.effect, before.generation) == (
         event.effect,
