@@ -139,7 +139,7 @@ def append(conn: sa.Connection, store: str, units: Sequence[Unit]) -> list[Resul
 
 
 def _result(row: sa.Row[Any]) -> Result:
-    _, outcome, position, version, order_id, clear = row
+    outcome, position, version, order_id, clear = row[1:]
     if outcome == "appended":
         return Appended(position, version)
     if outcome == "duplicate":
@@ -183,7 +183,9 @@ def read_stream(
 
 def head(conn: sa.Connection, store: str) -> int:
     """The last position of `store`; 0 for an empty log."""
-    return conn.scalar(sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).where(events.c.store == store)) or 0
+    return (
+        conn.scalar(sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).where(events.c.store == store)) or 0
+    )
 
 
 def stores(conn: sa.Connection) -> list[str]:
@@ -273,7 +275,9 @@ def verify(conn: sa.Connection, store: str, batch: int = 1000) -> Iterator[int]:
                 raise LogDamagedError(store, last, "its hash does not continue the chain")
             recorded = row.recorded_at
         yield last
-    standing = dict(conn.execute(sa.select(streams.c.order_id, streams.c.version).where(streams.c.store == store)).tuples().all())
+    standing = dict(
+        conn.execute(sa.select(streams.c.order_id, streams.c.version).where(streams.c.store == store)).tuples().all()
+    )
     if standing != versions:
         order_id = next(iter(standing.items() ^ versions.items()))[0]
         raise LogDamagedError(store, last, f"stream {order_id} stands elsewhere than its events say")

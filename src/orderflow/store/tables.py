@@ -257,6 +257,4 @@ keys = sa.Table(
     _at("destroyed_at", null=True),
     sa.PrimaryKeyConstraint("store", "order_id", "key_id"),
 )
-sa.Index(
-    "keys_current", keys.c.store, keys.c.order_id, unique=True, postgresql_where=sa.text("destroyed_at IS NULL")
-)
+sa.Index("keys_current", keys.c.store, keys.c.order_id, unique=True, postgresql_where=sa.text("destroyed_at IS NULL"))

@@ -86,9 +86,7 @@ def keys_of(conn: sa.Connection, vault: Vault, store: str, order_ids: Collection
 
 def key(conn: sa.Connection, vault: Vault, store: str, order_id: str, key_id: UUID) -> Key:
     """The key `key_id`. Raises `VaultError` once it is destroyed."""
-    query = sa.select(keys.c.wrapped).where(
-        keys.c.store == store, keys.c.order_id == order_id, keys.c.key_id == key_id
-    )
+    query = sa.select(keys.c.wrapped).where(keys.c.store == store, keys.c.order_id == order_id, keys.c.key_id == key_id)
     wrapped = conn.scalar(query)
     if wrapped is None:
         raise VaultError(f"key {key_id} of order {order_id} is destroyed or was never here")
@@ -117,7 +115,9 @@ def mac(vault: Vault, store: str, plain: bytes) -> bytes:
 
 def _current(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
     query = sa.select(keys.c.order_id, keys.c.key_id, keys.c.wrapped).where(
-        keys.c.store == store, keys.c.order_id == sa.any_(sa.cast(order_ids, sa.ARRAY(sa.Text))), keys.c.destroyed_at.is_(None)
+        keys.c.store == store,
+        keys.c.order_id == sa.any_(sa.cast(order_ids, sa.ARRAY(sa.Text))),
+        keys.c.destroyed_at.is_(None),
     )
     return {
         order_id: Key(store, order_id, key_id, _unwrap(vault, store, order_id, key_id, wrapped))

@@ -1,0 +1,213 @@
+"""The composition root: the only place that names concrete connectors and projections, and the worker's loops.
+
+It never decides anything about an order.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from orderflow import config, intake, relay
+from orderflow.config import Settings, StoreSettings
+from orderflow.connectors import Capabilities, Connector
+from orderflow.connectors.glopal import Glopal
+from orderflow.connectors.shop import Shop
+from orderflow.domain.events import Destination
+from orderflow.domain.policy import StorePolicy
+from orderflow.glopal.client import Client
+from orderflow.glopal.mapping import Mapping as DetailsMapping
+from orderflow.glopal.routes import routes
+from orderflow.intake import Feed
+from orderflow.projections import Projection, catch_up, planner
+from orderflow.projections.anomalies import Anomalies
+from orderflow.projections.effects import Effects
+from orderflow.projections.orders import Orders
+from orderflow.projections.timeline import Timeline
+from orderflow.relay import Line, Relay, Windows
+from orderflow.store import embedded
+from orderflow.store.connect import connect, transact
+from orderflow.store.vault import Vault, master_key, open_vault
+
+PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects())
+
+_log = logging.getLogger("orderflow")
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything wired, ready to work."""
+
+    engine: sa.Engine
+    vault: Vault
+    feeds: Mapping[str, Feed]
+    lines: Mapping[str, Line]
+    windows: Windows
+    workers: int
+    poll_seconds: Mapping[str, float]
+
+    def policy(self, store: str) -> StorePolicy:
+        return self.lines[store].policy
+
+    def relay(self, number: int = 0) -> Relay:
+        """A relay worker of this process. The clock goes on while the machine sleeps."""
+        owner = f"{socket.gethostname()}:{os.getpid()}:{number}"
+        return Relay(self.engine, self.vault, self.lines, owner, boottime, windows=self.windows)
+
+
+def boottime() -> float:
+    """Seconds on a clock that counts suspension too, where the system has one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[str]:
+    """The URL of the database: yours, or that of an embedded Postgres which runs as long as this context."""
+    with ExitStack() as stack:
+        url = settings.database_url
+        if url is None:
+            url = stack.enter_context(embedded.start(settings.data_dir.expanduser() / "postgres")).url
+        yield url
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[App]:
+    """The whole application on its database; connections are closed at the end."""
+    with database(settings) as url:
+        app = build(settings, url)
+        try:
+            yield app
+        finally:
+            app.engine.dispose()
+
+
+def build(settings: Settings, url: str) -> App:
+    """Wire everything for the database at `url`."""
+    return App(
+        engine=connect(url, pool_size=settings.workers + len(settings.stores) + 4),
+        vault=open_vault(master_key(settings.master_key_file.expanduser())),
+        feeds={name: _feed(name, store) for name, store in settings.stores.items()},
+        lines={name: _line(name, store, settings) for name, store in settings.stores.items()},
+        windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
+        workers=settings.workers,
+        poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
+    )
+
+
+def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:
+    glopal = store.glopal
+    return Client(
+        glopal.base_url,
+        glopal.store_id or name,
+        glopal.key.read(f"stores.{name}.glopal.key"),
+        routes=routes(glopal.routes),
+        total_seconds=call_seconds,
+    )
+
+
+def _feed(name: str, store: StoreSettings) -> Feed:
+    glopal = store.glopal
+    trailing = timedelta(minutes=glopal.trailing_minutes)
+    return Feed(name, _client(name, store, 30.0), glopal.events, glopal.page_size, trailing)
+
+
+def _line(name: str, store: StoreSettings, settings: Settings) -> Line:
+    mapping, seconds = DetailsMapping(), settings.windows.call
+    shop = Shop(
+        store.shop.base_url,
+        store.shop.key.read(f"stores.{name}.shop.key"),
+        mapping,
+        Capabilities(unique_reference=store.shop.unique_reference, settle_window=store.shop.settle_seconds),
+        total_seconds=seconds,
+    )
+    connectors: dict[Destination, Connector] = {
+        Destination.GLOPAL: Glopal(_client(name, store, seconds), mapping),
+        Destination.SHOP: shop,
+    }
+    return Line(config.policy(store), connectors)
+
+
+# --- work -----------------------------------------------------------------------------------------------------------
+
+
+def project(app: App, store: str, projections: Sequence[Projection] = PROJECTIONS) -> int:
+    """One batch of the read models and of the planner for `store`; how many events were read."""
+    policy = app.policy(store)
+    read = transact(app.engine, lambda conn: catch_up(conn, store, projections, policy))
+    return max(read, transact(app.engine, lambda conn: planner.plan_ahead(conn, store, policy)))
+
+
+def work(app: App, stop: threading.Event) -> None:
+    """Pull, project, plan and relay until `stop` is set. Returns when every loop has finished what it was at."""
+    loops: list[tuple[str, Callable[[], float]]] = [("reader", lambda: _read_all(app))]
+    loops += [(f"pull {name}", _puller(app, feed)) for name, feed in app.feeds.items()]
+    loops += [(f"relay {n}", _relayer(app.relay(n))) for n in range(app.workers)]
+    threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+_SHORTEST: Final = 0.01
+_LONGEST: Final = 0.5
+
+
+def _forever(name: str, turn: Callable[[], float], stop: threading.Event) -> None:
+    """Take turns, each of which says how many seconds to wait at least. No error ends a loop; it is named and waited out."""
+    idle, failures = _SHORTEST, 0
+    while not stop.is_set():
+        try:
+            wait = turn()
+            failures = 0
+        except Exception as error:  # noqa: BLE001  a worker outlives its database, its disk and its bugs
+            failures += 1
+            wait = min(30.0, 0.1 * 2.0**failures)
+            _log.error("%s: %s, again in %.1f s", name, _named(error), wait)  # noqa: TRY400  texts may be personal
+        idle = _SHORTEST if wait == 0.0 else min(_LONGEST, idle * 2)
+        stop.wait(0.0 if wait == 0.0 else max(wait, idle))
+
+
+def _named(error: BaseException) -> str:
+    """An error without its text: that may hold what a buyer wrote."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return type(error).__name__ + (f" {state}" if state else "")
+
+
+_IDLE: Final = 0.001
+
+
+def _read_all(app: App) -> float:
+    return 0.0 if any([project(app, store) for store in app.lines]) else _IDLE
+
+
+def _relayer(worker: Relay) -> Callable[[], float]:
+    return lambda: 0.0 if relay.step(worker) else _IDLE
+
+
+def _puller(app: App, feed: Feed) -> Callable[[], float]:
+    """Pull page after page; when there is nothing new, wait, and now and then look for late events."""
+    last_reread = time.monotonic()
+
+    def turn() -> float:
+        nonlocal last_reread
+        pulled = intake.pull(app.engine, app.vault, feed)
+        if pulled.more:
+            return 0.0
+        seconds = app.poll_seconds[feed.store]
+        if time.monotonic() - last_reread >= 10 * seconds and not pulled.stopped:
+            last_reread = time.monotonic()
+            intake.reread(app.engine, app.vault, feed)
+        return max(pulled.wait, seconds)
+
+    return turn

@@ -1,0 +1,194 @@
+"""Intake pulls Glopal's feed into the log: a page and the cursor behind it in one transaction.
+
+It never interprets a report, never moves the cursor back, and never skips anything without a stored row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import uuid4
+
+import msgspec
+import sqlalchemy as sa
+
+from orderflow import codec
+from orderflow.domain.events import EvidenceFound, Malformed
+from orderflow.domain.machine import VERSION
+from orderflow.glopal.client import Client, Closed, InvalidCursor, Later
+from orderflow.glopal.codec import Bad, Good, Page, Unparsable, clear_of, read_page
+from orderflow.store import log, progress
+from orderflow.store.connect import transact
+from orderflow.store.log import INTAKE, Duplicate, Entry, Unit
+from orderflow.store.progress import CursorMovedError
+from orderflow.store.vault import Key, Vault, keys_of, seal
+
+SOURCE: Final = "glopal"
+_META: Final = msgspec.json.encode({"machine": VERSION}).decode()
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One store's feed. `trailing`: how far back late events below the cursor are looked for."""
+
+    store: str
+    client: Client
+    names: tuple[str, ...]
+    page_size: int = 100
+    trailing: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What one pull brought: `new` events of `seen`; `more` if the next page may hold some; or when to try again."""
+
+    seen: int = 0
+    new: int = 0
+    more: bool = False
+    wait: float = 0.0
+    stopped: str = ""
+
+
+def pull(engine: sa.Engine, vault: Vault, feed: Feed) -> Pulled:
+    """Fetch and record one page after the cursor.
+
+    An invalid cursor, an unparsable page and refused credentials pause the store's pull with the reason; nothing
+    starts again at the beginning by itself.
+    """
+    with engine.begin() as conn:
+        if "pull" in progress.paused(conn, feed.store):
+            return Pulled(stopped="paused")
+        number, cursor = progress.cursor_of(conn, feed.store)
+    raw = _ask(engine, feed, cursor)
+    if isinstance(raw, Pulled):
+        return raw
+    page = read_page(raw)
+    if isinstance(page, Unparsable):
+        return _poisoned(engine, vault, feed, raw, page.problem)
+    if not page.elements:
+        return Pulled()
+    if page.last_id is None:
+        return _poisoned(engine, vault, feed, raw, "no element of the page has an event id to go on from")
+    last_id = page.last_id
+    if last_id == cursor:
+        return Pulled(seen=len(page.elements), new=_again(engine, vault, feed, page))
+    try:
+        new = transact(engine, lambda conn: _take(conn, vault, feed, page, number, last_id))
+    except CursorMovedError:
+        return Pulled(seen=len(page.elements), more=True)  # another puller was quicker: nothing is lost
+    return Pulled(seen=len(page.elements), new=new, more=True)
+
+
+def reread(engine: sa.Engine, vault: Vault, feed: Feed, limit: int = 50) -> Pulled:
+    """Read the trailing window once more, for events that appeared below the cursor. The cursor stays where it is."""
+    with engine.begin() as conn:
+        if "pull" in progress.paused(conn, feed.store):
+            return Pulled(stopped="paused")
+        cursor = progress.cursor_before(conn, feed.store, feed.trailing)
+        _, end = progress.cursor_of(conn, feed.store)
+    seen = new = 0
+    for _ in range(limit):
+        raw = _ask(engine, feed, cursor)
+        if isinstance(raw, Pulled):
+            return raw
+        page = read_page(raw)
+        if isinstance(page, Unparsable) or not page.elements or page.last_id in (None, cursor):
+            break
+        new += _again(engine, vault, feed, page)
+        seen += len(page.elements)
+        cursor = page.last_id
+        if end in {element.event_id for element in page.elements}:
+            break
+    return Pulled(seen=seen, new=new)
+
+
+def _ask(engine: sa.Engine, feed: Feed, cursor: str | None) -> bytes | Pulled:
+    answer = feed.client.events(cursor, feed.names, feed.page_size)
+    if isinstance(answer, Later):
+        return Pulled(wait=max(answer.after, 1.0))
+    if isinstance(answer, InvalidCursor | Closed):
+        reason = answer.reason if isinstance(answer, Closed) else f"Glopal does not know the cursor {cursor!r}"
+        return _stop(engine, feed, reason)
+    return answer.raw
+
+
+def _stop(engine: sa.Engine, feed: Feed, reason: str) -> Pulled:
+    transact(engine, lambda conn: progress.pause(conn, feed.store, "pull", reason, "orderflow"))
+    return Pulled(stopped=reason)
+
+
+def _poisoned(engine: sa.Engine, vault: Vault, feed: Feed, raw: bytes, problem: str) -> Pulled:
+    """Keep the bytes of a page that cannot be used, and stop loudly."""
+
+    def keep(conn: sa.Connection) -> None:
+        progress.pause(conn, feed.store, "pull", f"unusable page: {problem}", "orderflow")
+        key = keys_of(conn, vault, feed.store, [INTAKE])[INTAKE]
+        kind, clear = codec.encode(Malformed(problem))
+        entry = _entry(vault, key, INTAKE, kind, f"page {hashlib.sha256(raw).hexdigest()}", clear, raw)
+        log.append(conn, feed.store, [Unit((entry,))])
+
+    transact(engine, keep)
+    return Pulled(stopped=problem)
+
+
+# --- recording ------------------------------------------------------------------------------------------------------
+
+
+def _take(conn: sa.Connection, vault: Vault, feed: Feed, page: Page, number: int, last_id: str) -> int:
+    """The cursor first (whoever loses the race writes nothing), the log last (its lock is held to the commit)."""
+    progress.move_cursor(conn, feed.store, number, last_id)
+    return record(conn, vault, feed.store, page.elements)
+
+
+def _again(engine: sa.Engine, vault: Vault, feed: Feed, page: Page) -> int:
+    """A page whose cursor does not move: seen before, save for what came late."""
+    return transact(engine, lambda conn: record(conn, vault, feed.store, page.elements))
+
+
+def record(conn: sa.Connection, vault: Vault, store: str, elements: Sequence[Good | Bad]) -> int:
+    """Record the elements of a page, each as a fact of its own. Returns how many were new.
+
+    The same source id with the same name, order, entity and time is a duplicate; with any other of those it is kept
+    as evidence, and the order it names is held.
+    """
+    streams = [element.order_id or INTAKE for element in elements]
+    keys = keys_of(conn, vault, store, streams)
+    entries = [_fact(vault, keys[stream], stream, element) for stream, element in zip(streams, elements, strict=True)]
+    results = log.append(conn, store, log.one_each(entries))
+    evidence = [
+        _evidence(vault, keys[entry.order_id], entry, element)
+        for entry, element, result in zip(entries, elements, results, strict=True)
+        if isinstance(result, Duplicate) and (result.order_id, result.clear) != (entry.order_id, entry.clear)
+    ]
+    results += log.append(conn, store, log.one_each(evidence))
+    return sum(isinstance(result, log.Appended) for result in results)
+
+
+def _fact(vault: Vault, key: Key, stream: str, element: Good | Bad) -> Entry:
+    if isinstance(element, Good):
+        kind = codec.type_of(element.name)
+        clear = _encode(clear_of(element)).decode()
+        return _entry(vault, key, stream, kind, element.event_id, clear, element.raw, element)
+    kind, clear = codec.encode(Malformed(element.problem))
+    source_id = f"{element.event_id or ''} {hashlib.sha256(element.raw).hexdigest()}"
+    return _entry(vault, key, stream, kind, source_id, clear, element.raw)
+
+
+def _evidence(vault: Vault, key: Key, entry: Entry, element: Good | Bad) -> Entry:
+    """The second contents of a source id, as an event of its own whose id names those contents."""
+    digest = hashlib.sha256(f"{entry.order_id}\0{entry.clear}".encode()).hexdigest()
+    kind, clear = codec.encode(EvidenceFound(entry.source_id))
+    return _entry(vault, key, entry.order_id, kind, f"{entry.source_id} {digest}", clear, element.raw)
+
+
+def _entry(
+    vault: Vault, key: Key, stream: str, kind: str, source_id: str, clear: str, raw: bytes, element: Good | None = None
+) -> Entry:
+    event_id = uuid4()
+    body = seal(vault, key, raw, event_id, "body")
+    occurred_at = element.event_at if element is not None else None
+    return Entry(stream, kind, SOURCE, source_id, clear, occurred_at, body, _META, event_id)

@@ -1,0 +1,81 @@
+"""Read model `orders`: one row an order, with the snapshot of its fold.
+
+It never holds anything personal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from orderflow import codec
+from orderflow.domain import machine
+from orderflow.domain.attention import attention
+from orderflow.domain.order import Order
+from orderflow.domain.policy import StorePolicy, held
+from orderflow.projections import Step, last_of_each
+from orderflow.store.log import INTAKE
+from orderflow.store.tables import orders
+
+
+class Orders:
+    """Everything that operators and BI ask of an order as it stands."""
+
+    name = "orders"
+    table = orders
+
+    def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        rows = [
+            _row(store, order_id, step.after, policy)
+            for order_id, step in last_of_each(steps).items()
+            if order_id != INTAKE
+        ]
+        if rows:
+            upsert = insert(orders)
+            values = {name: upsert.excluded[name] for name in rows[0] if name not in ("store", "order_id")}
+            conn.execute(upsert.on_conflict_do_update(index_elements=["store", "order_id"], set_=values), rows)
+
+
+def snapshot_at(conn: sa.Connection, store: str, order_id: str, version: int) -> Order | None:
+    """The fold at `version`, if the read model stands there and was made by this machine version."""
+    if version == 0:
+        return Order()
+    query = sa.select(orders.c.snapshot).where(
+        orders.c.store == store,
+        orders.c.order_id == order_id,
+        orders.c.version == version,
+        orders.c.machine == machine.VERSION,
+    )
+    snapshot = conn.scalar(query)
+    return None if snapshot is None else codec.thaw_order(snapshot)
+
+
+def _row(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
+    own, details, external = order.shop.own, order.details, order.external
+    return {
+        "store": store,
+        "order_id": order_id,
+        "status": order.status.value,
+        "status_since": order.moved.at if order.moved else None,
+        "held": sorted(hold.reason.value for hold in held(order, policy)),
+        "attention": sorted({one.kind for one in attention(order, policy)}),
+        "confirmed": order.confirmed,
+        "shop_order_id": own.shop_id if own else None,
+        "shop_number": own.number if own else None,
+        "shop_state": own.state.value if own else None,
+        "external_order_id": external.order_id if external else None,
+        "external_number": external.number if external else None,
+        "currency": details.currency if details else None,
+        "total": details.total if details else None,
+        "environment": details.environment if details else None,
+        "born_at": order.born,
+        "first_recorded_at": order.first.at if order.first else None,
+        "last_recorded_at": order.last.at if order.last else None,
+        "version": order.version,
+        "position": order.position,
+        "machine": machine.VERSION,
+        "snapshot": codec.freeze_order(order),
+    }

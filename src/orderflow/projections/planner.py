@@ -1,0 +1,83 @@
+"""The planner writes the outbox: for every order touched by new facts, what is due now becomes rows.
+
+It is no projection and is never rebuilt; it never sends anything, and what it plans is asked of the fold again before
+it is done.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from orderflow.domain.order import Order
+from orderflow.domain.policy import Due, StorePolicy, effects_due
+from orderflow.orders import load
+from orderflow.store import log, outbox, progress
+from orderflow.store.log import INTAKE
+from orderflow.store.tables import orders
+
+NAME: Final = "planner"
+
+
+def plan_ahead(conn: sa.Connection, store: str, policy: StorePolicy, batch: int = 500) -> int:
+    """Plan for the orders that the next events of `store` touch. Returns how many events were read."""
+    place = progress.claim_reader(conn, NAME, store)
+    if place is None:
+        return 0
+    records = log.read(conn, store, place, batch)
+    if records:
+        for order_id in sorted({record.order_id for record in records} - {INTAKE}):
+            plan(conn, store, order_id, load(conn, store, order_id), policy)
+        progress.advance(conn, NAME, store, records[-1].position)
+    return len(records)
+
+
+def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "", limit: int = 200) -> str | None:
+    """Plan for every order of the read model once more, `limit` at a time; returns where to go on, None at the end.
+
+    What is due here but was not planned when the facts came fell due because machine, policy or mapping changed: it
+    is planned *parked*. A deploy never fires effects.
+    """
+    query = sa.select(orders.c.order_id).where(orders.c.store == store, orders.c.order_id > after)
+    order_ids = list(conn.scalars(query.order_by(orders.c.order_id).limit(limit)))
+    for order_id in order_ids:
+        plan(conn, store, order_id, load(conn, store, order_id), policy, parked=True)
+    return order_ids[-1] if len(order_ids) == limit else None
+
+
+def plan(
+    conn: sa.Connection, store: str, order_id: str, order: Order, policy: StorePolicy, *, parked: bool = False
+) -> None:
+    """Let the outbox rows of one order say what is due for it. Rows with an intent belong to the relay."""
+    due = {_key(store, order_id, one): one for one in effects_due(order, policy)}
+    for row in outbox.rows_of(conn, store, order_id):
+        one = due.pop(row.key, None)
+        if row.state != "planned":
+            continue
+        if one is not None and one.target == row.target:
+            _keep(conn, row, one, parked=parked)
+        elif row.attempt == 0:
+            outbox.remove(conn, row.key)  # superseded: no intent was ever made, so the key is free again
+            if one is not None:
+                _put(conn, row.key, one, parked=parked)
+        else:
+            outbox.change(conn, row.key, next_at=row.now)  # the relay closes it
+    for key, one in due.items():
+        _put(conn, key, one, parked=parked)
+
+
+def _keep(conn: sa.Connection, row: outbox.Row, one: Due, *, parked: bool) -> None:
+    """A failing read keeps its back-off; otherwise the fold says when."""
+    next_at = max(one.not_before, row.next_at) if row.failures else one.not_before
+    unpark = row.parked and not parked
+    if next_at != row.next_at or unpark:
+        outbox.change(conn, row.key, next_at=next_at, parked=row.parked and parked)
+
+
+def _put(conn: sa.Connection, key: outbox.Key, one: Due, *, parked: bool) -> None:
+    outbox.plan(conn, key, target=one.target, reads=one.effect.reads, next_at=one.not_before, parked=parked)
+
+
+def _key(store: str, order_id: str, due: Due) -> outbox.Key:
+    return outbox.Key(store, order_id, due.destination.value, due.effect.value, due.generation)

@@ -1,0 +1,96 @@
+"""Read model `timeline`: one readable line per event of an order.
+
+It never shows bodies; a line is made of what stands in clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from orderflow.domain import events as e
+from orderflow.domain.policy import StorePolicy
+from orderflow.projections import Step
+from orderflow.store.tables import timeline
+
+
+class Timeline:
+    """What happened to an order, in the order we learnt it."""
+
+    name = "timeline"
+    table = timeline
+
+    def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        del policy
+        rows = [
+            {
+                "store": store,
+                "position": step.record.position,
+                "order_id": step.record.order_id,
+                "version": step.record.version,
+                "recorded_at": step.record.recorded_at,
+                "occurred_at": step.record.occurred_at,
+                "type": step.record.type,
+                "summary": summary(step.event),
+                "status": step.after.status.value,
+            }
+            for step in steps
+        ]
+        conn.execute(sa.insert(timeline), rows)
+
+
+def summary(event: e.Event) -> str:
+    """One sentence about `event`."""
+    match event:
+        case e.Reported(report=report):
+            return f"Glopal reports {report}"
+        case e.DetailsFetched(said=said, external=external, currency=currency, total=total):
+            ids = f", accepted as {external}" if external else ""
+            return f"details say {said}, {total} {currency}{ids}"
+        case e.Malformed(problem=problem):
+            return f"unreadable: {problem}"
+        case e.EvidenceFound(source_id=source_id):
+            return f"event {source_id} came again with other contents"
+        case e.Unrecognised(name=name):
+            return f"unrecognised: {name}"
+        case e.LookedUp(effect=effect, found=found):
+            seen = ", ".join(f"{s.shop_id} ({s.state})" for s in found) or "nothing"
+            return f"looked up for {effect}: {seen}"
+        case e.EffectIntended(effect=effect, attempt=attempt, target=target):
+            return f"{effect}{' of ' + target if target else ''}: intended, attempt {attempt}"
+        case e.EffectDelivered(effect=effect, sighting=sighting):
+            return f"{effect}: done" + (f", {sighting.shop_id} is now {sighting.state}" if sighting else "")
+        case e.EffectNotExecuted(effect=effect, reason=reason, retry_in=retry_in):
+            return f"{effect}: not executed ({reason}), again in {retry_in:.0f} s"
+        case e.EffectUnknown(effect=effect, reason=reason):
+            return f"{effect}: outcome unknown ({reason})"
+        case e.EffectRefused(effect=effect, reason=reason):
+            return f"{effect}: refused ({reason})"
+        case e.EffectExhausted(effect=effect, reason=reason):
+            return f"{effect}: given up ({reason})"
+        case e.EffectClosed(effect=effect, reason=reason):
+            return f"{effect}: closed ({reason})"
+        case _:
+            return _decision(event)
+
+
+def _decision(event: e.Event) -> str:
+    match event:
+        case e.AcceptRequested(ids=ids, by=by):
+            return f"accept with {ids}, decided by {by}"
+        case e.CancelRequested(reason=reason, by=by):
+            return f"cancel ({reason}), decided by {by}"
+        case (
+            e.RefundRequested(amount=amount, currency=currency, by=by)
+            | e.QuoteRequested(amount=amount, currency=currency, by=by)
+        ):
+            return f"{type(event).__name__} of {amount} {currency}, decided by {by}"
+        case e.OrderReleased(reason=reason, position=position, by=by):
+            return f"released from {reason} at {position} by {by}"
+        case e.RetryRequested(effect=effect, by=by):
+            return f"retry of {effect} asked for by {by}"
+        case e.NoteAdded(by=by):
+            return f"note by {by}"
+        case _:
+            return type(event).__name__

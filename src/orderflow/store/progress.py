@@ -1,0 +1,106 @@
+"""How far everybody is: checkpoints of readers, cursors of pulls, pauses.
+
+Checkpoints and cursors are inserted and trimmed, never updated: under an old snapshot an updated row grows a tail of
+dead versions that every reader has to walk.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from orderflow.store.tables import checkpoints, cursors, pauses
+
+_KEPT: Final = 8
+"""Older checkpoints of a reader that are left standing between trims."""
+
+
+def claim_reader(conn: sa.Connection, reader: str, store: str) -> int | None:
+    """The position `reader` has come to, held for this transaction; None if another process reads right now."""
+    held = conn.scalar(
+        sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 1))"), {"name": f"{reader} {store}"}
+    )
+    return position_of(conn, reader, store) if held else None
+
+
+def position_of(conn: sa.Connection, reader: str, store: str) -> int:
+    query = (
+        sa.select(checkpoints.c.position)
+        .where(checkpoints.c.reader == reader, checkpoints.c.store == store)
+        .order_by(checkpoints.c.position.desc())
+        .limit(1)
+    )
+    return conn.scalar(query) or 0
+
+
+def advance(conn: sa.Connection, reader: str, store: str, position: int) -> None:
+    """Record that `reader` has read up to `position`. Only under `claim_reader`."""
+    conn.execute(insert(checkpoints).values(reader=reader, store=store, position=position))
+    if position % _KEPT == 0:
+        mine = sa.and_(checkpoints.c.reader == reader, checkpoints.c.store == store)
+        conn.execute(sa.delete(checkpoints).where(mine, checkpoints.c.position < position))
+
+
+def reset(conn: sa.Connection, reader: str, store: str) -> None:
+    """Let `reader` begin anew."""
+    conn.execute(sa.delete(checkpoints).where(checkpoints.c.reader == reader, checkpoints.c.store == store))
+
+
+# --- pull cursors ---------------------------------------------------------------------------------------------------
+
+
+class CursorMovedError(Exception):
+    """Another puller recorded this page already."""
+
+
+def cursor_of(conn: sa.Connection, store: str) -> tuple[int, str | None]:
+    """The pull cursor and its sequence number; (0, None) before the first page."""
+    query = sa.select(cursors.c.seq, cursors.c.cursor).where(cursors.c.store == store).order_by(cursors.c.seq.desc())
+    row = conn.execute(query.limit(1)).one_or_none()
+    return (0, None) if row is None else (row[0], row[1])
+
+
+def move_cursor(conn: sa.Connection, store: str, seen: int, cursor: str) -> None:
+    """Move on from the cursor numbered `seen`. Raises `CursorMovedError` if somebody else did: compare-and-set."""
+    moved = insert(cursors).values(store=store, seq=seen + 1, cursor=cursor).on_conflict_do_nothing()
+    if conn.execute(moved).rowcount != 1 or cursor_of(conn, store)[0] != seen + 1:
+        raise CursorMovedError(store)
+
+
+def cursor_before(conn: sa.Connection, store: str, window: timedelta) -> str | None:
+    """Where to begin a trailing re-read that covers `window`: the newest cursor at least that old; trims older ones.
+
+    None re-reads from the beginning, as long as nothing is older than the window.
+    """
+    old = sa.select(cursors.c.seq, cursors.c.cursor).where(
+        cursors.c.store == store,
+        cursors.c.moved_at <= sa.select(sa.func.orderflow.wall_clock()).scalar_subquery() - window,
+    )
+    row = conn.execute(old.order_by(cursors.c.seq.desc()).limit(1)).one_or_none()
+    if row is None:
+        return None
+    conn.execute(sa.delete(cursors).where(cursors.c.store == store, cursors.c.seq < row[0]))
+    return row[1]
+
+
+# --- pauses ---------------------------------------------------------------------------------------------------------
+
+
+def pause(conn: sa.Connection, store: str, scope: str, reason: str, by: str) -> None:
+    """Stop `scope` (pull, glopal or shop) of `store`; an earlier pause and its reason stay."""
+    conn.execute(insert(pauses).values(store=store, scope=scope, reason=reason, by=by).on_conflict_do_nothing())
+
+
+def resume(conn: sa.Connection, store: str, scope: str) -> bool:
+    """Lift a pause; False if there was none."""
+    found = conn.execute(sa.delete(pauses).where(pauses.c.store == store, pauses.c.scope == scope))
+    return found.rowcount > 0
+
+
+def paused(conn: sa.Connection, store: str) -> dict[str, tuple[str, datetime]]:
+    """Reason and beginning of each pause of `store`, by scope."""
+    query = sa.select(pauses.c.scope, pauses.c.reason, pauses.c.since).where(pauses.c.store == store)
+    return {scope: (reason, since) for scope, reason, since in conn.execute(query)}
