@@ -5,12 +5,19 @@ It never guesses a field that is not there, and never lets personal data out but
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from orderflow.domain.events import Ids
 from orderflow.domain.machine import Status
+from orderflow.glopal.jsontext import Json, NotJson, instant, parse, problem_of_text
+from orderflow.glopal.mapping import Mapping, Unmapped, money_problem, shop_order
+
+_CURRENCY = re.compile(r"[A-Z]{3}")
+_STATUSES = {status.value: status for status in Status if status is not Status.NEW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +39,86 @@ class Details:
     money: str | None
     basis: bytes = field(repr=False)
     body: bytes = field(repr=False)
+
+
+class _Unreadable(Exception):
+    """A named field holds what it cannot hold; the message names it."""
+
+
+def read_details(raw: bytes, mapping: Mapping, order_id: str | None = None) -> Details | str:
+    """The details in the body of a GET, or the problem: field and place, nothing personal.
+
+    `id`, `status`: required (SAMPLE, STATED 8.1). `external`, `environment`, `currency`, `created_at`: null, absent, or
+    of their type. With `order_id` given, details of another order are a problem. All the rest is read through the
+    mapping, and what is wrong there stands in `unmapped` and `money`.
+    """
+    value = parse(raw)
+    if isinstance(value, NotJson):
+        return f"the details are {value.problem}"
+    if not isinstance(value, dict):
+        return "the details are no object"
+    try:
+        return _read(value, mapping, order_id, raw)
+    except _Unreadable as error:
+        return str(error)
+
+
+def _read(value: Dict[str, Json], mapping: Mapping, order_id: str | None, raw: bytes) -> Details:
+    named = _text(value, "id", required=True)
+    if order_id is not None and named != order_id:
+        raise _Unreadable("id is another order's")
+    said = _text(value, "status", required=True) or ""
+    created = _text(value, "created_at")
+    currency = _text(value, "currency")
+    if currency is not None and not _CURRENCY.fullmatch(currency):
+        raise _Unreadable("currency is no ISO 4217 code")
+    order = shop_order(value, mapping, currency)
+    missing: tuple[str, ...] = ()
+    total, problem, basis = None, None, b""
+    if isinstance(order, Unmapped):
+        missing = order.missing
+    else:
+        total, problem, basis = order.total, money_problem(order), order.basis()
+    return Details(
+        said=said,
+        status=_STATUSES.get(said),  # STATED (4): the set of statuses is open
+        external=_external(value.get("external")),
+        environment=_text(value, "environment"),
+        currency=currency,
+        total=total,
+        created_at=instant(created) if created is not None else None,
+        unmapped=missing,
+        money=problem,
+        basis=basis,
+        body=raw,
+    )
+
+
+def _text(value: Dict[str, Json], name: str, *, required: bool = False) -> str | None:
+    found = value.get(name)
+    if not required and (found is None or found == ""):
+        return None
+    problem = problem_of_text(found)
+    if problem is not None or not isinstance(found, str):
+        raise _Unreadable(f"{name} {problem}")
+    return found
+
+
+def _external(value: Json) -> Ids | None:
+    """The merchant's ids; null, absent, null members and empty texts all say "none yet" (UNKNOWN, 3.2: all tolerated).
+
+    An id of another type is no "none": taken for it, an order accepted elsewhere would be accepted again.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _Unreadable("external is no object")
+    order_id = _member(value, "order_id")
+    return None if order_id is None else Ids(order_id, _member(value, "order_number") or order_id)
+
+
+def _member(value: Dict[str, Json], name: str) -> str | None:
+    try:
+        return _text(value, name)
+    except _Unreadable as error:
+        raise _Unreadable(f"external.{error}") from None
