@@ -126,12 +126,12 @@ def outcomes(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
     )
 
 
-def decisions() -> SearchStrategy[Event]:
+def decisions(amounts: SearchStrategy[Decimal] = AMOUNTS) -> SearchStrategy[Event]:
     return st.one_of(
         st.builds(AcceptRequested, IDS, WORDS),
         st.builds(CancelRequested, WORDS, WORDS),
-        st.builds(RefundRequested, WORDS, WILD_AMOUNTS, CURRENCIES, WORDS, WORDS),
-        st.builds(QuoteRequested, WORDS, WILD_AMOUNTS, CURRENCIES, WORDS),
+        st.builds(RefundRequested, WORDS, amounts, CURRENCIES, WORDS, WORDS),
+        st.builds(QuoteRequested, WORDS, amounts, CURRENCIES, WORDS),
         st.builds(OrderReleased, st.sampled_from(HoldReason), POSITIONS, WORDS, WORDS),
         st.builds(RetryRequested, st.sampled_from(Effect), WORDS, WORDS),
         st.builds(NoteAdded, WORDS),
@@ -166,7 +166,7 @@ def histories(each: SearchStrategy[Event] | None = None, max_size: int = 14) -> 
 
 def jumbles() -> SearchStrategy[list[Recorded]]:
     """Streams as no log would hold them: places and times in any order."""
-    return st.lists(st.builds(Recorded, events(), POSITIONS, NUMBERS.map(Version), NEAR), max_size=14)
+    return st.lists(st.builds(Recorded, facts() | decisions(WILD_AMOUNTS), POSITIONS, NUMBERS.map(Version), NEAR), max_size=14)
 
 
 def policies() -> SearchStrategy[StorePolicy]:

@@ -6,8 +6,8 @@ It never writes anything and never asks twice: the same command again yields no 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import assert_never
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
+from typing import Final, assert_never
 
 from orderflow.domain.events import (
     AcceptRequested,
@@ -26,6 +26,7 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
+from orderflow.domain.policy import REFUNDABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +146,11 @@ def allowed(order: Order) -> tuple[str, ...]:
             if not order.holds:
                 names.append("Accept")
             names.append("Cancel")
-        if order.status in _REFUNDABLE and order.hold(HoldReason.CONTRADICTION) is None:
+        if order.status in REFUNDABLE and order.hold(HoldReason.CONTRADICTION) is None:
             names += ["Refund", "QuoteRefund"]
     if order.holds:
         names.append("Release")
     return (*names, "Retry", "Note")
-
-
-_REFUNDABLE = (Status.ACCEPTED, Status.COMPLETED)
 
 
 def _accept(order: Order, command: Accept) -> tuple[Decision, ...]:
@@ -210,7 +208,7 @@ def _cancel(order: Order, command: Cancel) -> tuple[Decision, ...]:
 
 def _refund(order: Order, command: Refund) -> tuple[Decision, ...]:
     line = next((r for r in order.refunds if r.refund == command.refund), None)
-    if line is not None:
+    if line is not None and command.amount.is_finite():
         if (line.amount, line.currency) == (command.amount, command.currency):
             return ()
         raise IllegalTransition(
@@ -227,7 +225,7 @@ def _refund(order: Order, command: Refund) -> tuple[Decision, ...]:
 def _money(
     order: Order, command: Refund | QuoteRefund, amount: Decimal, currency: str
 ) -> None:
-    if order.status not in _REFUNDABLE:
+    if order.status not in REFUNDABLE:
         raise IllegalTransition(
             order,
             command,
@@ -244,15 +242,24 @@ def _money(
         raise IllegalTransition(
             order, command, f"the order was paid in {known.currency}"
         )
-    spoken_for = sum(
-        (r.amount for r in order.refunds if r.outcome != "refused"), Decimal(0)
-    )
-    if known.total is not None and spoken_for + amount > known.total:
-        raise IllegalTransition(
-            order,
-            command,
-            f"only {known.total - spoken_for} {currency} are left to refund",
-        )
+    left = _left(order, known.total) if known.total is not None else amount
+    if left is None or amount > left:
+        text = "what is left to refund cannot be told" if left is None else f"only {left} {currency} are left to refund"
+        raise IllegalTransition(order, command, text)
+
+
+def _left(order: Order, total: Decimal) -> Decimal | None:
+    """What of `total` no refund speaks for, to the last digit; None where that cannot be said exactly."""
+    try:
+        for line in order.refunds:
+            if line.outcome != "refused":
+                total = _EXACT.subtract(total, line.amount)
+    except DecimalException:
+        return None
+    return total if total.is_finite() else None
+
+
+_EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
 
 
 def _release(order: Order, command: Release) -> tuple[Decision, ...]:
@@ -279,9 +286,7 @@ def _release(order: Order, command: Release) -> tuple[Decision, ...]:
 
 
 def _retry(order: Order, command: Retry) -> tuple[Decision, ...]:
-    pending = order.asked is not None and (
-        order.answered_at is None or order.answered_at < order.asked.at
-    )
+    pending = order.asked is not None
     if (
         command.effect is Effect.FETCH
         and order.parking(Effect.FETCH) is None

@@ -30,7 +30,7 @@ def unreadable(order: Order, event: Malformed, here: Mark) -> Order:
 def _answered(order: Order, here: Mark) -> Order:
     """One more fetch is over: the next one has a new key, and giving up on earlier ones is past."""
     parked = tuple(p for p in order.parked if p.effect is not Effect.FETCH)
-    order = replace(order, answered_at=here.at, parked=parked)
+    order = replace(order, answered_at=here.at, asked=None, parked=parked)
     return order.counted(Effect.FETCH, order.generation(Effect.FETCH))
 
 

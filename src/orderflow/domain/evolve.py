@@ -112,9 +112,16 @@ def _decided(order: Order, event: object, here: Mark) -> Order:
         case RetryRequested():
             parked = tuple(p for p in order.parked if p.effect is not event.effect)
             asked = here if event.effect is Effect.FETCH else order.asked
-            return replace(order, parked=parked, asked=asked, redriven=True)
+            order = replace(order, parked=parked, asked=asked, redriven=True)
+            return _refunded_again(order) if event.effect is Effect.REFUND else order
         case _:
             return order
+
+
+def _refunded_again(order: Order) -> Order:
+    """Refunds that were given up are due again. A refused one is not: its share of the total has been freed."""
+    lines = (replace(r, outcome="requested") if r.outcome == "exhausted" else r for r in order.refunds)
+    return replace(order, refunds=tuple(lines))
 
 
 def _released(order: Order, event: OrderReleased) -> Order:

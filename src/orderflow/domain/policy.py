@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from orderflow.domain.events import (
     Destination,
@@ -133,6 +134,10 @@ def is_foreign(order: Order, policy: StorePolicy) -> bool:
     return order.external not in ours
 
 
+REFUNDABLE: Final = (Status.ACCEPTED, Status.COMPLETED)
+"""Where money goes back by a refund; elsewhere by a cancellation."""
+
+
 def wants_cancel(order: Order, policy: StorePolicy) -> bool:
     """A person asked for it, or the shop refused the order and the store's policy says so."""
     if order.cancel_reason is not None:
@@ -174,9 +179,7 @@ def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | No
     if order.parking(Effect.FETCH) is not None:
         return
     details = order.details
-    if order.asked is not None and (
-        order.answered_at is None or order.answered_at < order.asked.at
-    ):
+    if order.asked is not None:
         yield order.asked.at
     if order.dispute is not None:
         again = _again(order, policy, order.dispute.since.at)
@@ -348,7 +351,8 @@ def _wanted_at_glopal(order: Order, policy: StorePolicy) -> Due | None:
     if held(order, policy):
         return None
     if wants_cancel(order, policy):
-        clear = order.shop_slot is None and not order.shop.living
+        unwanted = _unwanted(order, policy, away=True, foreign=False)
+        clear = order.shop_slot is None and next(unwanted, None) is None
         open_ = order.status is not Status.CANCELLED and order.cancelled is None
         return (
             _due(order, Effect.CANCEL)
@@ -358,6 +362,8 @@ def _wanted_at_glopal(order: Order, policy: StorePolicy) -> Due | None:
     ids = accept_ids(order, policy)
     if ids is not None and order.parking(Effect.ACCEPT) is None:
         return _due(order, Effect.ACCEPT, ids.order_id, ids)
+    if order.status not in REFUNDABLE:
+        return None  # cancelled meanwhile: Glopal's cancellation gave everything back
     return next(
         (
             _due(order, Effect.REFUND, r.refund)
