@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # The lock files are complete, so pip need not resolve; modules compile at their first import, so pip need not either.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --no-compile --no-deps
-# The tests are independent of each other; two workers already halve the time, more need more memory.
+# One worker per core, eight at the most: they share one Postgres.
 WORKERS ?= auto
 ARGS ?=
 
@@ -26,7 +26,7 @@ demo: setup ## Start everything with a fake Glopal and a fake shop, and walk ord
 	@$(BIN)/orderflow demo $(ARGS)
 
 test: setup-dev ## Run every test (ARGS="-k name" passes options to pytest)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
 
 test-fast: setup-dev ## Run the tests of the pure core only: no database, seconds
 	@$(BIN)/python -m pytest -q tests/domain $(ARGS)
