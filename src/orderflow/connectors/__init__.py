@@ -1,13 +1,13 @@
 """Speakers to the world: one protocol, four typed results, one file per destination.
 
 A connector never touches the database, never decides whether to send, and keeps no memory of what it sent: idempotency
-lives in the relay, which asks a connector to *freeze* a request, to *send* frozen bytes, or to *find* what became of it.
+lives in the relay, which asks it to *freeze* a request, to *send* frozen bytes, or to *find* what became of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -49,7 +49,7 @@ class Task:
     target: str = ""
     seen: ShopState | None = None
     ids: Ids | None = None
-    details: bytes | None = None
+    details: bytes | None = field(default=None, repr=False)
     amount: Decimal | None = None
     currency: str | None = None
     reason: str = ""
@@ -71,7 +71,7 @@ class Delivered:
 
     sighting: Sighting | None = None
     status: int | None = None
-    reply: bytes = b""
+    reply: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Retry:
     burnt: bool = True
     closed: bool = False
     status: int | None = None
-    reply: bytes = b""
+    reply: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Refused:
 
     reason: str
     status: int | None = None
-    reply: bytes = b""
+    reply: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Unknown:
 
     reason: str
     status: int | None = None
-    reply: bytes = b""
+    reply: bytes = field(default=b"", repr=False)
 
 
 Result = Delivered | Retry | Refused | Unknown
@@ -137,7 +137,7 @@ class Unreadable:
     """There was an answer, but its contents make no sense. `problem` names field and place; `body` is as it came."""
 
     problem: str
-    body: bytes
+    body: bytes = field(repr=False)
     status: int | None = None
 
 
@@ -152,7 +152,9 @@ class Connector(Protocol):
     """One destination. Every method is quick to fail, raises nothing else than named here, and logs nothing."""
 
     @property
-    def capabilities(self) -> Capabilities: ...
+    def capabilities(self) -> Capabilities:
+        """What this destination can do, as declared."""
+        ...
 
     def freeze(self, task: Task) -> bytes:
         """The whole request as bytes, without credentials; the same task gives the same bytes. Raises `FreezeError`."""

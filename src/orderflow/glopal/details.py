@@ -14,7 +14,7 @@ from decimal import Decimal
 from orderflow.domain.events import Ids
 from orderflow.domain.machine import Status
 from orderflow.glopal.jsontext import Json, NotJson, instant, parse, problem_of_text
-from orderflow.glopal.mapping import Mapping, Unmapped, money_problem, shop_order
+from orderflow.glopal.mapping import Mapping, ShopOrder, Unmapped, money_problem, shop_order
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _STATUSES = {status.value: status for status in Status if status is not Status.NEW}
@@ -61,6 +61,15 @@ def read_details(raw: bytes, mapping: Mapping, order_id: str | None = None) -> D
         return _read(value, mapping, order_id, raw)
     except _Unreadable as error:
         return str(error)
+
+
+def read_order(raw: bytes, mapping: Mapping, order_id: str | None = None) -> ShopOrder | str:
+    """The shop order in the body of a GET, or the problem: nothing personal."""
+    details = read_details(raw, mapping, order_id)
+    if isinstance(details, str):
+        return details
+    order = shop_order(parse(raw), mapping, details.currency)  # type: ignore[arg-type]  # it was JSON a moment ago
+    return f"not mapped: {', '.join(order.missing)}" if isinstance(order, Unmapped) else order
 
 
 def _read(value: Dict[str, Json], mapping: Mapping, order_id: str | None, raw: bytes) -> Details:

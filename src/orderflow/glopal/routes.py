@@ -117,7 +117,7 @@ ROUTES: Final[Dict[str, Route]] = MappingProxyType(
 )
 
 
-def routes_from(overrides: Dict[str, object]) -> Dict[str, Route]:
+def routes(overrides: Dict[str, object]) -> Dict[str, Route]:
     """The defaults with settings put over them, `{"accept": {"method": ..., "path": ..., "body": ..., "query": ...}}`.
 
     What is given counts as known, no longer as assumed. Raises `RouteError`.

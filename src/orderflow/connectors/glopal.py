@@ -1,0 +1,129 @@
+"""Glopal as a destination: accept, cancel, refund, quote, and the look-up by GET.
+
+It never takes a 200 for ACCEPTED: that is learnt from Glopal's own reports and details.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from orderflow.connectors import (
+    Capabilities,
+    Consistency,
+    Delivered,
+    Found,
+    FreezeError,
+    Missing,
+    Refused,
+    Result,
+    Retry,
+    Sight,
+    Subject,
+    Task,
+    Unknown,
+    Unreadable,
+)
+from orderflow.connectors.exchange import Outbound, json_object, thawed, unread, unsent, unwelcome
+from orderflow.domain.events import Effect
+from orderflow.glopal.client import Client
+from orderflow.glopal.codec import problem_of_order_id
+from orderflow.glopal.details import read_details
+from orderflow.glopal.jsontext import Json
+from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.replies import Reply
+from orderflow.glopal.routes import NoValue
+
+_OPERATIONS: Final = {
+    Effect.ACCEPT: "accept",
+    Effect.CANCEL: "cancel",
+    Effect.REFUND: "refund",
+    Effect.QUOTE: "quote",
+}
+# UNKNOWN (reference 8): whether and how long the GET lags behind writes. A minute is ASSUMED.
+_CAPABILITIES: Final = Capabilities(drafts=False, look_up=Consistency.EVENTUAL, settle_window=60.0)
+
+
+class Glopal:
+    """The connector for one store at Glopal; thread-safe."""
+
+    def __init__(
+        self, client: Client, mapping: Mapping | None = None, capabilities: Capabilities | None = None
+    ) -> None:
+        self._client = client
+        self._mapping = mapping or Mapping()
+        self._capabilities = capabilities or _CAPABILITIES
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What is assumed of Glopal; only the settle window matters here."""
+        return self._capabilities
+
+    def freeze(self, task: Task) -> bytes:
+        """The request for ACCEPT (needs ids), CANCEL, REFUND and QUOTE (need an amount). Raises `FreezeError`."""
+        operation = _OPERATIONS.get(task.effect)
+        if operation is None:
+            raise FreezeError(f"Glopal knows no {task.effect}")
+        if problem := problem_of_order_id(task.order_id):
+            raise FreezeError(f"order_id {problem}")
+        try:
+            body = self._client.routes[operation].content(_values(task, self._client.store_id))
+        except NoValue as error:
+            raise FreezeError(str(error)) from None
+        about = {"operation": operation, "order_id": task.order_id}
+        route = self._client.routes[operation]
+        return Outbound(route.method, self._client.target(operation, task.order_id), body, about).frozen()
+
+    def send(self, request: bytes, *, key: str, in_time: Callable[[], bool]) -> Result:  # noqa: ARG002 - no such header
+        """Send a frozen request. Glopal's API names no idempotency key; accept is idempotent by itself (STATED)."""
+        outbound = thawed(request)
+        if isinstance(outbound, Refused):
+            return outbound
+        reply = self._client.call(outbound.method, outbound.target, outbound.body, in_time)
+        if not isinstance(reply, Reply):
+            return unsent(reply)
+        if reply.status == 404:
+            return self._not_found(reply, outbound.expects.get("order_id", ""))
+        if reply.status >= 300:
+            return unwelcome(reply)
+        document = json_object(reply.body)
+        quoted = outbound.expects.get("operation") == "quote"
+        # SAMPLE (5): {"status": "ok"} for accept. ASSUMED: the same for cancel and refund. A quote is any object.
+        if reply.status == 200 and document is not None and (quoted or document.get("status") == "ok"):
+            return Delivered(status=200, reply=reply.body)
+        return Unknown(f"{reply.status} without status ok", reply.status, reply.body)
+
+    def _not_found(self, reply: Reply, order_id: str) -> Result:
+        """404 on a write: the route table is wrong, unless the order itself is not there either.
+
+        The first stops everything until a person mends the table; the second is this order's trouble alone.
+        """
+        order = self._client.order(order_id)
+        if isinstance(order, Reply) and order.status == 404:
+            return Refused(f"{reply.summary}: Glopal does not know the order", 404, reply.body)
+        reason = f"{reply.summary}: wrong route?"
+        return Retry(reason, burnt=False, closed=True, status=404, reply=reply.body)
+
+    def find(self, subject: Subject) -> Sight:
+        """The order's details as the GET shows them now."""
+        reply = self._client.order(subject.order_id)
+        if isinstance(reply, Reply) and reply.status == 404:
+            return Missing(reply.summary, 404)
+        if not isinstance(reply, Reply) or reply.status != 200:
+            return unread(reply)
+        details = read_details(reply.body, self._mapping, subject.order_id)
+        if isinstance(details, str):
+            return Unreadable(details, reply.body, 200)
+        return Found(details=details, status=200)
+
+
+def _values(task: Task, store_id: str) -> dict[str, Json]:
+    """What a body template may name. An empty reason is left out; ids and amount must be there if they are named."""
+    values: dict[str, Json] = {"store_id": store_id, "order_id": task.order_id, "reason": task.reason or None}
+    if task.ids is not None:
+        values |= {"ids.order_id": task.ids.order_id, "ids.number": task.ids.number}
+    if task.amount is not None:
+        values["amount"] = task.amount
+    if task.currency is not None:
+        values["currency"] = task.currency
+    return values

@@ -1,0 +1,248 @@
+"""Any shop, OMS or ERP that speaks the contract in `shop.openapi.yaml`.
+
+It never trusts an answer that speaks of another order, nor a search that may ignore its filter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote
+
+from orderflow.connectors import (
+    Capabilities,
+    Delivered,
+    Found,
+    FreezeError,
+    Refused,
+    Result,
+    Retry,
+    Sight,
+    Subject,
+    Task,
+    Unknown,
+)
+from orderflow.connectors.exchange import (
+    Outbound,
+    exchange,
+    json_object,
+    thawed,
+    unread,
+    unsent,
+    unwelcome,
+)
+from orderflow.domain.events import Effect, ShopState, Sighting
+from orderflow.glopal.client import Line
+from orderflow.glopal.details import read_order
+from orderflow.glopal.jsontext import Json, canonical, instant, money, problem_of_text
+from orderflow.glopal.mapping import Mapping, ShopOrder
+from orderflow.glopal.replies import Reply
+
+_STATES: Final = {"draft": ShopState.DRAFT, "order": ShopState.ORDER, "cancelled": ShopState.GONE}
+_LONGEST_KEY: Final = 255
+_MOST_KNOWN: Final = 50
+
+
+class Shop:
+    """The connector for one shop; thread-safe. `mapping` says how its orders are made from Glopal's details."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        mapping: Mapping | None = None,
+        capabilities: Capabilities | None = None,
+        **line: Any,  # noqa: ANN401 - the options of Line: transport, tls, connect_seconds, total_seconds, connections
+    ) -> None:
+        self._line = Line(base_url, key, **line)
+        self._mapping = mapping or Mapping()
+        self._capabilities = capabilities or Capabilities()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What was declared for this shop."""
+        return self._capabilities
+
+    # ---- freeze ------------------------------------------------------------------------------------------------
+
+    def freeze(self, task: Task) -> bytes:
+        """The request for DRAFT, PROMOTE or WITHDRAW. Raises `FreezeError`."""
+        if task.effect is Effect.DRAFT:
+            return self._draft(task).frozen()
+        if problem_of_text(task.target) is not None or task.target in {".", ".."}:
+            raise FreezeError("target is no shop id")
+        place = f"/orders/{quote(task.target, safe='')}"
+        match task.effect, task.seen:
+            case Effect.PROMOTE, _:
+                outbound = Outbound("POST", f"{place}/promote", expects=_about("promote", task))
+            case Effect.WITHDRAW, ShopState.DRAFT:
+                outbound = Outbound("DELETE", place, expects=_about("delete", task))
+            case Effect.WITHDRAW, ShopState.ORDER:
+                body = canonical({"reason": task.reason}) if task.reason else b""
+                outbound = Outbound("POST", f"{place}/cancel", body, _about("cancel", task))
+            case Effect.WITHDRAW, _:
+                raise FreezeError("seen must be draft or order")
+            case _:
+                raise FreezeError(f"a shop knows no {task.effect}")
+        return outbound.frozen()
+
+    def _draft(self, task: Task) -> Outbound:
+        if task.details is None:
+            raise FreezeError("details are needed")
+        order = read_order(task.details, self._mapping, task.order_id)
+        if isinstance(order, str):
+            raise FreezeError(order)
+        body = canonical(_new_order(order, task.reference))
+        return Outbound("POST", "/orders", body, {"step": "create", "reference": task.reference})
+
+    # ---- send --------------------------------------------------------------------------------------------------
+
+    def send(self, request: bytes, *, key: str, in_time: Callable[[], bool]) -> Result:
+        """Send a frozen request. The key goes along as `Idempotency-Key`; nothing relies on it."""
+        outbound = thawed(request)
+        if isinstance(outbound, Refused):
+            return outbound
+        reply = exchange(self._line, outbound, headers={"idempotency-key": _header(key)}, in_time=in_time)
+        if not isinstance(reply, Reply):
+            return unsent(reply)
+        step, wanted = outbound.expects.get("step", ""), outbound.expects.get("id", "")
+        if reply.status < 300:
+            return _done(reply, step, wanted, outbound.expects.get("reference", ""))
+        match reply.status, reply.code, step:
+            case 404, "order_not_found", "delete" | "cancel":
+                gone = Sighting(wanted, "", ShopState.GONE, promoted=step == "cancel")
+                return Delivered(gone, reply.status, reply.body)
+            case 404, code, _ if step == "create" or code != "order_not_found":
+                # Without the contract's own word, 404 comes from somewhere else: a wrong address, a proxy.
+                return Retry(reply.summary, burnt=False, closed=True, status=404, reply=reply.body)
+            case 409, "already_cancelled", "cancel":
+                gone = Sighting(wanted, "", ShopState.GONE, promoted=True)
+                return Delivered(gone, reply.status, reply.body)
+            case 409, "reference_taken", "create":
+                return _taken(reply, outbound.expects.get("reference", ""))
+            case _:
+                return unwelcome(reply)
+
+    # ---- find --------------------------------------------------------------------------------------------------
+
+    def find(self, subject: Subject) -> Sight:
+        """Everything under the reference, and each known id by itself, which shows writes at once."""
+        listed = self._listed(subject.reference)
+        if isinstance(listed, Retry):
+            return listed
+        found = {sighting.shop_id: sighting for sighting in listed}
+        for shop_id in subject.known[:_MOST_KNOWN]:
+            sighting = self._one(shop_id)
+            if isinstance(sighting, Retry):
+                return sighting
+            found[shop_id] = sighting
+        return Found(tuple(found.values()), status=200)
+
+    def _listed(self, reference: str) -> list[Sighting] | Retry:
+        reply = exchange(self._line, Outbound("GET", f"/orders?reference={quote(reference, safe='')}"))
+        if not isinstance(reply, Reply) or reply.status != 200:
+            return unread(reply)
+        document = json_object(reply.body)
+        rows = document.get("orders") if document else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return Retry("the list of orders cannot be read", status=200, reply=reply.body)
+        ours = _oldest_first([row for row in rows if isinstance(row, dict) and row.get("reference") == reference])
+        sightings = [_sighting(row) for row in ours]
+        if any(sighting is None for sighting in sightings):
+            return Retry("an order in the list cannot be read", status=200, reply=reply.body)
+        return [sighting for sighting in sightings if sighting is not None]
+
+    def _one(self, shop_id: str) -> Sighting | Retry:
+        reply = exchange(self._line, Outbound("GET", f"/orders/{quote(shop_id, safe='')}"))
+        if isinstance(reply, Reply) and reply.status == 404 and reply.code == "order_not_found":
+            return Sighting(shop_id, "", ShopState.GONE)
+        if not isinstance(reply, Reply) or reply.status != 200:
+            return unread(reply)
+        sighting = _sighting(json_object(reply.body))
+        if sighting is None or sighting.shop_id != shop_id:
+            return Retry("the order cannot be read", status=200, reply=reply.body)
+        return sighting
+
+
+def _about(step: str, task: Task) -> dict[str, str]:
+    return {"step": step, "id": task.target, "reference": task.reference}
+
+
+def _header(key: str) -> str:
+    """The key as a header may hold it: visible ASCII, at most 255 characters."""
+    text = quote(key, safe=":/~@!$&'()*+,;=")
+    return text if len(text) <= _LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def _new_order(order: ShopOrder, reference: str) -> dict[str, Json]:
+    """The body of a create: `NewOrder` in the contract."""
+    shipping: Json = None
+    if order.shipping is not None:
+        shipping = {"method": order.shipping_method, "price": money(order.shipping)}
+    return {
+        "reference": reference,
+        "currency": order.currency,
+        "items": [
+            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "unit_price": money(line.unit_price)}
+            for line in order.lines
+        ],
+        "shipping": shipping,
+        "total": money(order.total),
+        "customer": order.customer,
+        "billing_address": order.billing_address,
+        "shipping_address": order.shipping_address,
+        "note": order.note,
+    }
+
+
+def _sighting(order: Json) -> Sighting | None:
+    """The order as the contract shows it; None where id or state are missing. Without a number the id stands for it."""
+    if not isinstance(order, dict):
+        return None
+    shop_id, number, state = order.get("id"), order.get("number"), order.get("state")
+    if problem_of_text(shop_id) is not None or not isinstance(shop_id, str) or state not in _STATES:
+        return None
+    known = _STATES[str(state)]
+    shown = number if isinstance(number, str) and problem_of_text(number) is None else shop_id
+    return Sighting(shop_id, shown, known, promoted=known is not ShopState.DRAFT)
+
+
+def _oldest_first(rows: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """By `created_at`; as they came, if not every row has one."""
+    dated = [(instant(at), index) for index, row in enumerate(rows) if isinstance(at := row.get("created_at"), str)]
+    if len(dated) < len(rows):
+        return rows
+    known = [(at, index) for at, index in dated if at is not None]
+    return [rows[index] for _, index in sorted(known)] if len(known) == len(rows) else rows
+
+
+def _done(reply: Reply, step: str, wanted: str, reference: str) -> Result:
+    """A 2xx counts only if it shows the very order it should show, in the state it should have."""
+    if step == "delete":
+        document = json_object(reply.body) if reply.body else {"id": wanted}
+        if document is None or document.get("id", wanted) != wanted:
+            return Unknown(f"{reply.status} about another order", reply.status, reply.body)
+        return Delivered(Sighting(wanted, "", ShopState.GONE), reply.status, reply.body)
+    document = json_object(reply.body)
+    sighting = _sighting(document)
+    if document is None or sighting is None:
+        return Unknown(f"{reply.status} without an order", reply.status, reply.body)
+    if document.get("reference", reference) != reference or (wanted and sighting.shop_id != wanted):
+        return Unknown(f"{reply.status} about another order", reply.status, reply.body)
+    if step == "create" and "reference" not in document:
+        return Unknown(f"{reply.status} without a reference", reply.status, reply.body)
+    reached = {"promote": ShopState.ORDER, "cancel": ShopState.GONE}.get(step, sighting.state)
+    if sighting.state is not reached:
+        return Unknown(f"{reply.status}, but the order is not {reached}", reply.status, reply.body)
+    return Delivered(sighting, reply.status, reply.body)
+
+
+def _taken(reply: Reply, reference: str) -> Result:
+    """409 reference_taken: the order that has the reference is ours, if the answer shows it."""
+    document = json_object(reply.body) or {}
+    order = document.get("order")
+    sighting = _sighting(order)
+    if sighting is None or not isinstance(order, dict) or order.get("reference") != reference:
+        return Unknown(f"{reply.summary} without the order", reply.status, reply.body)
+    return Delivered(sighting, reply.status, reply.body)
