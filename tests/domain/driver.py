@@ -148,7 +148,7 @@ class Driver:
     shop: ModelShop = field(default_factory=ModelShop)
     order: Order = field(default_factory=Order)
     now: datetime = T0
-    latency: timedelta = seconds(0.2)
+    latency: timedelta = timedelta(seconds=0.2)
     faults: list[Fault] = field(default_factory=list)
     arrivals: list[tuple[datetime, Event]] = field(default_factory=list)
     check: Callable[[Driver], None] | None = None
@@ -270,7 +270,17 @@ class Driver:
         self.wait(self.now + self.latency)
         self.record(
             DetailsFetched(
-                Position(asked_after), sent, sent + SETTLE, status, status.value, external, "live", "EUR", None, None, "b"
+                Position(asked_after),
+                sent,
+                sent + SETTLE,
+                status,
+                status.value,
+                external,
+                "live",
+                "EUR",
+                None,
+                None,
+                "b",
             )
         )
 

@@ -70,9 +70,7 @@ AMOUNTS = st.sampled_from([Decimal(n) for n in ("0.01", "5", "19.990000000000000
 WILD_AMOUNTS = AMOUNTS | st.decimals(allow_nan=True, allow_infinity=True)
 CURRENCIES = st.sampled_from(["EUR", "USD"])
 DELAYS = st.sampled_from([0.0, 1.0, 3600.0, -5.0, 1e300, float("inf"), float("nan")])
-SIGHTINGS = st.builds(
-    Sighting, SHOP_IDS, st.sampled_from(["1", "2", ""]), st.sampled_from(ShopState), st.booleans()
-)
+SIGHTINGS = st.builds(Sighting, SHOP_IDS, st.sampled_from(["1", "2", ""]), st.sampled_from(ShopState), st.booleans())
 
 
 def reports() -> SearchStrategy[Event]:
@@ -141,7 +139,9 @@ def decisions(amounts: SearchStrategy[Decimal] = AMOUNTS) -> SearchStrategy[Even
 def facts(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
     """Everything that is recorded without being asked for."""
     oddities = st.one_of(
-        st.builds(Malformed, WORDS, st.none() | POSITIONS), st.builds(EvidenceFound, WORDS), st.builds(Unrecognised, WORDS)
+        st.builds(Malformed, WORDS, st.none() | POSITIONS),
+        st.builds(EvidenceFound, WORDS),
+        st.builds(Unrecognised, WORDS),
     )
     return st.one_of(reports(), details(times), intents(times), outcomes(times), oddities)
 
@@ -160,13 +160,17 @@ def in_order(told: Iterable[Event], gap: float = 1.0) -> tuple[Recorded, ...]:
 def histories(each: SearchStrategy[Event] | None = None, max_size: int = 14) -> SearchStrategy[tuple[Recorded, ...]]:
     """Streams as a log would hold them: positions and times grow."""
     return st.builds(
-        in_order, st.lists(events(NEAR) if each is None else each, max_size=max_size), st.sampled_from([0.0, 1.0, 4000.0])
+        in_order,
+        st.lists(events(NEAR) if each is None else each, max_size=max_size),
+        st.sampled_from([0.0, 1.0, 4000.0]),
     )
 
 
 def jumbles() -> SearchStrategy[list[Recorded]]:
     """Streams as no log would hold them: places and times in any order."""
-    return st.lists(st.builds(Recorded, facts() | decisions(WILD_AMOUNTS), POSITIONS, NUMBERS.map(Version), NEAR), max_size=14)
+    return st.lists(
+        st.builds(Recorded, facts() | decisions(WILD_AMOUNTS), POSITIONS, NUMBERS.map(Version), NEAR), max_size=14
+    )
 
 
 def policies() -> SearchStrategy[StorePolicy]:

@@ -48,7 +48,9 @@ def _confirmed_first(order: Order, policy: StorePolicy, due: tuple[Due, ...]) ->
         assert one.effect not in MAKING
         if one.effect is Effect.WITHDRAW:
             target = order.shop.get(one.target)
-            stray = target is not None and target.state is ShopState.DRAFT and (own is None or one.target != own.shop_id)
+            stray = (
+                target is not None and target.state is ShopState.DRAFT and (own is None or one.target != own.shop_id)
+            )
             assert wants_cancel(order, policy) or is_foreign(order, policy) or stray
 
 

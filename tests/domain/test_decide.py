@@ -31,8 +31,8 @@ from orderflow.domain.events import (
     Effect,
     EffectIntended,
     EffectRefused,
-    EvidenceFound,
     Event,
+    EvidenceFound,
     HoldReason,
     Ids,
     Position,
@@ -83,9 +83,12 @@ def tried(order: Order, command: Command) -> tuple[Order, tuple[Decision, ...] |
 def test_decide_raises_only_illegal_transition(history: tuple[Recorded, ...], command: Command) -> None:
     """And that one names state, command and what is allowed."""
     order = fold(history)
+    refused = None
     try:
         decide(order, command)
-    except IllegalTransition as refused:
+    except IllegalTransition as no:
+        refused = no
+    if refused is not None:
         assert refused.state is order.status
         assert refused.command == type(command).__name__
         assert refused.allowed == allowed(order)
@@ -107,7 +110,7 @@ def test_the_same_command_again_writes_nothing(history: tuple[Recorded, ...], co
 
 @given(st.lists(facts(NEAR) | IDS | st.builds(Cancel, WORDS, WORDS), max_size=16))
 def test_never_two_sets_of_accept_ids(told: list[Event | Ids | Cancel]) -> None:
-    """In every interleaving of facts and commands one set of ids passes; it again writes nothing, others are refused."""
+    """In every interleaving of facts and commands one set of ids passes; again it writes nothing, others fail."""
     order, passed = Order(), set[Ids]()
     for one in told:
         if isinstance(one, Ids):
@@ -172,16 +175,12 @@ def test_a_held_order_is_not_accepted() -> None:
 # --- cancel ---------------------------------------------------------------------------------------------------------
 
 
-@given(histories(), st.booleans(), IDS, WORDS)
+@given(histories(), st.sampled_from([Reported(Report.CANCELLED), CancelRequested("first", "ann")]), IDS, WORDS)
 def test_a_cancelled_order_is_never_accepted_or_cancelled_again(
-    history: tuple[Recorded, ...], reported: bool, ids: Ids, reason: str
+    history: tuple[Recorded, ...], how: Event, ids: Ids, reason: str
 ) -> None:
     """Cancelled by report or being cancelled by us: only repetitions pass, and they write nothing."""
-    order = fold(history)
-    if reported:
-        order = then(order, Reported(Report.CANCELLED))
-    else:
-        order = then(order, CancelRequested("first", "ann"))
+    order = then(fold(history), how)
     for command in (Accept(ids, "ann"), Cancel(reason, "ann")):
         _, events = tried(order, command)
         assert not events
@@ -200,7 +199,7 @@ def paid(status: Status = Status.ACCEPTED, total: str | None = "100", currency: 
 
 
 @given(
-    st.sampled_from([Decimal("100"), Decimal("0.03"), Decimal("19.990000000000000001"), Decimal("1E+30")]),
+    st.sampled_from([Decimal(100), Decimal("0.03"), Decimal("19.990000000000000001"), Decimal("1E+30")]),
     st.lists(st.tuples(st.sampled_from("abc"), AMOUNTS | WILD_AMOUNTS, st.booleans()), max_size=12),
 )
 def test_the_ledger_never_exceeds_the_total(total: Decimal, asked: list[tuple[str, Decimal, bool]]) -> None:
@@ -255,7 +254,12 @@ def test_one_name_is_one_refund() -> None:
     order, events = obey(paid(), Refund("r", Decimal("5.0"), "EUR", "broken", "ann"))
     assert isinstance(events[0], RefundRequested)
     assert decide(order, Refund("r", Decimal(5), "EUR", "other words", "bob")) == ()
-    for amount, currency in ((Decimal(6), "EUR"), (Decimal(5), "USD"), (Decimal("NaN"), "EUR"), (Decimal("sNaN"), "EUR")):
+    for amount, currency in (
+        (Decimal(6), "EUR"),
+        (Decimal(5), "USD"),
+        (Decimal("NaN"), "EUR"),
+        (Decimal("sNaN"), "EUR"),
+    ):
         with pytest.raises(IllegalTransition):
             decide(order, Refund("r", amount, currency, "broken", "ann"))
 
@@ -271,7 +275,9 @@ def test_no_refund_under_contradiction() -> None:
 
 
 @given(histories(), st.sampled_from(HoldReason), POSITIONS)
-def test_release_names_reason_and_position(history: tuple[Recorded, ...], reason: HoldReason, position: Position) -> None:
+def test_release_names_reason_and_position(
+    history: tuple[Recorded, ...], reason: HoldReason, position: Position
+) -> None:
     """What is not held writes nothing; another position is refused (R14); the right one lifts this hold only."""
     assume(reason is not HoldReason.ENVIRONMENT)
     order = fold(history)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
@@ -21,6 +22,7 @@ from orderflow.domain.events import (
     Event,
     EvidenceFound,
     Ids,
+    LookedUp,
     Malformed,
     Recorded,
     RefundRequested,
@@ -113,11 +115,8 @@ MODES = {
 @pytest.mark.parametrize("mode", Mode)
 def test_modes(mode: Mode) -> None:
     """When a store's orders enter the shop, step by step."""
-    found = []
-    for status in (Status.RECEIVED, Status.READY):
-        for shop in ((), (DRAFTED,), (PROMOTED,)):
-            found.append(writes(with_shop(at(status), *shop), StorePolicy(mode=mode)))
-    assert found == MODES[mode]
+    steps = [(status, shop) for status in (Status.RECEIVED, Status.READY) for shop in ((), (DRAFTED,), (PROMOTED,))]
+    assert [writes(with_shop(at(status), *shop), StorePolicy(mode=mode)) for status, shop in steps] == MODES[mode]
 
 
 @pytest.mark.parametrize("status", [Status.ACCEPTED, Status.COMPLETED])
@@ -138,7 +137,7 @@ def test_early_accept_is_a_store_option_or_a_command() -> None:
 
 
 def test_a_200_is_not_accepted() -> None:
-    """After a delivered accept nothing is sent again, and Glopal is asked after 5 s, 30 s, 2 min, 15 min, then hourly."""
+    """After a delivered accept nothing is sent again; Glopal is asked after 5 s, 30 s, 2 min, 15 min, then hourly."""
     order = then(with_shop(at(Status.READY), PROMOTED), AcceptRequested(Ids("s1", "1"), "policy"))
     order = then(sent(order, Effect.ACCEPT, "s1"), EffectDelivered(Effect.ACCEPT, 0, 1))
     assert order.status is Status.READY
@@ -295,7 +294,9 @@ def test_a_parked_draft_waits_for_a_retry_or_another_basis(how: type[EffectRefus
 
 def test_other_parked_effects_wait_for_a_person_only() -> None:
     """What a promotion, a withdrawal or an accept is built from are ids: other details change nothing."""
-    order = then(sent(with_shop(at(Status.READY), DRAFTED), Effect.PROMOTE, "s1"), EffectRefused(Effect.PROMOTE, 0, 1, "no"))
+    order = then(
+        sent(with_shop(at(Status.READY), DRAFTED), Effect.PROMOTE, "s1"), EffectRefused(Effect.PROMOTE, 0, 1, "no")
+    )
     other = then(order, replace(answer(order, Status.READY), basis="b2"))
     assert writes(other) == []
     assert writes(then(other, RetryRequested(Effect.PROMOTE, "ann", "mended"))) == ["promote s1"]
@@ -351,10 +352,8 @@ def test_reaping_looks_until_the_window_closes() -> None:
     assert looked == [600, 7200, 86400]
 
 
-def _reaped(generation: int, when: object) -> Event:
-    from orderflow.domain.events import LookedUp
-
-    return LookedUp(Effect.REAP, generation, 1, when)  # type: ignore[arg-type]
+def _reaped(generation: int, when: datetime) -> Event:
+    return LookedUp(Effect.REAP, generation, 1, when)
 
 
 def test_a_refund_is_due_while_it_may_be_made() -> None:

@@ -30,7 +30,19 @@ from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy, held
 from orderflow.domain.shop import Shop
 
-from .histories import SIGHTINGS, T0, decisions, facts, histories, in_order, intents, jumbles, outcomes, policies, seconds
+from .histories import (
+    SIGHTINGS,
+    T0,
+    decisions,
+    facts,
+    histories,
+    in_order,
+    intents,
+    jumbles,
+    outcomes,
+    policies,
+    seconds,
+)
 
 _RANK = [ShopState.DRAFT, ShopState.ORDER, ShopState.GONE]
 

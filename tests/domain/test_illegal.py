@@ -60,7 +60,7 @@ def test_a_conflict_holds_and_asks_once(
     assert hold.position == after.position
     due = check_due(after, policy)
     if not due:
-        assert policy.effects_from is not None and not after.redriven or after.parking(Effect.FETCH) is not None
+        assert (policy.effects_from is not None and not after.redriven) or after.parking(Effect.FETCH) is not None
         return
     assert [d.effect for d in due] == [Effect.FETCH]
     assert after.last is not None

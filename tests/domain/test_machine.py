@@ -23,7 +23,9 @@ CANCELLED    echo     conflict conflict conflict  echo
 def _literal() -> dict[tuple[Status, Report], Verdict]:
     head, *rows = [line.split() for line in CELLS.strip().splitlines()]
     return {
-        (Status(row[0]), Report(report)): Verdict(word) for row in rows for report, word in zip(head, row[1:], strict=True)
+        (Status(row[0]), Report(report)): Verdict(word)
+        for row in rows
+        for report, word in zip(head, row[1:], strict=True)
     }
 
 
@@ -69,9 +71,9 @@ def test_the_library_drives_nothing() -> None:
     assert ours.models == []
     assert not any(state.on_enter or state.on_exit for state in ours.states.values())
     for row in ours.get_transitions():
-        assert not (row.before or row.after or row.prepare or row.conditions)
-    assert not (ours.before_state_change or ours.after_state_change or ours.prepare_event or ours.finalize_event)
-    assert not (ours.on_exception or ours.on_final)
+        assert [row.before, row.after, row.prepare, row.conditions] == [[], [], [], []]
+    hooks = [ours.before_state_change, ours.after_state_change, ours.prepare_event, ours.finalize_event]
+    assert [*hooks, ours.on_exception, ours.on_final] == [[]] * 6
     assert not ours.ignore_invalid_triggers
     assert not ours.auto_transitions
     assert not ours.send_event
