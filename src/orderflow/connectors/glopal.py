@@ -106,6 +106,8 @@ class Glopal:
 
     def find(self, subject: Subject) -> Sight:
         """The order's details as the GET shows them now."""
+        if problem := problem_of_order_id(subject.order_id):
+            return Unreadable(f"order_id {problem}", b"")
         reply = self._client.order(subject.order_id)
         if isinstance(reply, Reply) and reply.status == 404:
             return Missing(reply.summary, 404)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, Unpack
 from urllib.parse import quote
 
 from orderflow.connectors import (
@@ -33,7 +33,7 @@ from orderflow.connectors.exchange import (
     unwelcome,
 )
 from orderflow.domain.events import Effect, ShopState, Sighting
-from orderflow.glopal.client import Line
+from orderflow.glopal.client import Line, LineOptions
 from orderflow.glopal.details import read_order
 from orderflow.glopal.jsontext import Json, canonical, instant, money, problem_of_text
 from orderflow.glopal.mapping import Mapping, ShopOrder
@@ -41,7 +41,6 @@ from orderflow.glopal.replies import Reply
 
 _STATES: Final = {"draft": ShopState.DRAFT, "order": ShopState.ORDER, "cancelled": ShopState.GONE}
 _LONGEST_KEY: Final = 255
-_MOST_KNOWN: Final = 50
 
 
 class Shop:
@@ -53,7 +52,7 @@ class Shop:
         key: str,
         mapping: Mapping | None = None,
         capabilities: Capabilities | None = None,
-        **line: Any,  # noqa: ANN401 - the options of Line: transport, tls, connect_seconds, total_seconds, connections
+        **line: Unpack[LineOptions],
     ) -> None:
         self._line = Line(base_url, key, **line)
         self._mapping = mapping or Mapping()
@@ -70,7 +69,7 @@ class Shop:
         """The request for DRAFT, PROMOTE or WITHDRAW. Raises `FreezeError`."""
         if task.effect is Effect.DRAFT:
             return self._draft(task).frozen()
-        if problem_of_text(task.target) is not None or task.target in {".", ".."}:
+        if not _is_id(task.target):
             raise FreezeError("target is no shop id")
         place = f"/orders/{quote(task.target, safe='')}"
         match task.effect, task.seen:
@@ -128,18 +127,25 @@ class Shop:
 
     def find(self, subject: Subject) -> Sight:
         """Everything under the reference, and each known id by itself, which shows writes at once."""
-        listed = self._listed(subject.reference)
-        if isinstance(listed, Retry):
-            return listed
-        found = {sighting.shop_id: sighting for sighting in listed}
-        for shop_id in subject.known[:_MOST_KNOWN]:
-            sighting = self._one(shop_id)
-            if isinstance(sighting, Retry):
-                return sighting
-            found[shop_id] = sighting
-        return Found(tuple(found.values()), status=200)
+        rows = self._listed(subject.reference)
+        if isinstance(rows, Retry):
+            return rows
+        orders = {str(row["id"]): row for row in rows}
+        gone = []
+        for shop_id in subject.known:
+            row = self._one(shop_id)
+            if isinstance(row, Retry):
+                return row
+            if row is None:
+                orders.pop(shop_id, None)
+                gone.append(Sighting(shop_id, "", ShopState.GONE))
+            else:
+                orders[shop_id] = row
+        seen = [_sighting(row) for row in _oldest_first(list(orders.values()))]
+        return Found((*(sighting for sighting in seen if sighting is not None), *gone), status=200)
 
-    def _listed(self, reference: str) -> list[Sighting] | Retry:
+    def _listed(self, reference: str) -> list[dict[str, Json]] | Retry:
+        """The orders that carry exactly the reference, each of them readable."""
         reply = exchange(self._line, Outbound("GET", f"/orders?reference={quote(reference, safe='')}"))
         if not isinstance(reply, Reply) or reply.status != 200:
             return unread(reply)
@@ -147,26 +153,31 @@ class Shop:
         rows = document.get("orders") if document else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             return Retry("the list of orders cannot be read", status=200, reply=reply.body)
-        ours = _oldest_first([row for row in rows if isinstance(row, dict) and row.get("reference") == reference])
-        sightings = [_sighting(row) for row in ours]
-        if any(sighting is None for sighting in sightings):
+        ours = [row for row in rows if isinstance(row, dict) and row.get("reference") == reference]
+        if any(_sighting(row) is None for row in ours):
             return Retry("an order in the list cannot be read", status=200, reply=reply.body)
-        return [sighting for sighting in sightings if sighting is not None]
+        return ours
 
-    def _one(self, shop_id: str) -> Sighting | Retry:
+    def _one(self, shop_id: str) -> dict[str, Json] | Retry | None:
+        """The order with this id; None if it is deleted."""
         reply = exchange(self._line, Outbound("GET", f"/orders/{quote(shop_id, safe='')}"))
         if isinstance(reply, Reply) and reply.status == 404 and reply.code == "order_not_found":
-            return Sighting(shop_id, "", ShopState.GONE)
+            return None
         if not isinstance(reply, Reply) or reply.status != 200:
             return unread(reply)
-        sighting = _sighting(json_object(reply.body))
-        if sighting is None or sighting.shop_id != shop_id:
+        row = json_object(reply.body)
+        if row is None or _sighting(row) is None or row["id"] != shop_id:
             return Retry("the order cannot be read", status=200, reply=reply.body)
-        return sighting
+        return row
 
 
 def _about(step: str, task: Task) -> dict[str, str]:
     return {"step": step, "id": task.target, "reference": task.reference}
+
+
+def _is_id(shop_id: str) -> bool:
+    """Fit to be part of a path: percent-encoding leaves dots alone."""
+    return problem_of_text(shop_id) is None and shop_id not in {".", ".."}
 
 
 def _header(key: str) -> str:
@@ -201,9 +212,9 @@ def _sighting(order: Json) -> Sighting | None:
     if not isinstance(order, dict):
         return None
     shop_id, number, state = order.get("id"), order.get("number"), order.get("state")
-    if problem_of_text(shop_id) is not None or not isinstance(shop_id, str) or state not in _STATES:
+    if not isinstance(shop_id, str) or not _is_id(shop_id) or not isinstance(state, str) or state not in _STATES:
         return None
-    known = _STATES[str(state)]
+    known = _STATES[state]
     shown = number if isinstance(number, str) and problem_of_text(number) is None else shop_id
     return Sighting(shop_id, shown, known, promoted=known is not ShopState.DRAFT)
 

@@ -10,7 +10,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, TypedDict, Unpack
 
 import httpcore
 import httpx
@@ -29,6 +29,16 @@ _NEVER_CONNECTED = (
     httpx.UnsupportedProtocol,
     httpx.InvalidURL,
 )
+
+
+class LineOptions(TypedDict, total=False):
+    """The options of `Line`, for those who make one inside."""
+
+    transport: httpx.BaseTransport | None
+    tls: ssl.SSLContext | None
+    connect_seconds: float
+    total_seconds: float
+    connections: int
 
 
 class Line:
@@ -232,7 +242,7 @@ class Client:
         *,
         routes: Mapping[str, Route] = ROUTES,
         empty_cursor: bool = False,
-        **line: Any,  # noqa: ANN401 - the options of Line: transport, tls, connect_seconds, total_seconds, connections
+        **line: Unpack[LineOptions],
     ) -> None:
         """`empty_cursor`: name the cursor also where there is none, as Glopal's guide does (contradiction 11.4)."""
         self.line = Line(base_url, key, **line)
