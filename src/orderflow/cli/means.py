@@ -1,0 +1,174 @@
+"""What every command needs: the settings, the application on its database, and one way to fail.
+
+It never shows a traceback for what was to be expected, and nothing personal.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+
+from orderflow import app as composition
+from orderflow import config
+from orderflow.app import App
+from orderflow.config import ConfigError, Settings
+from orderflow.domain.decisions import IllegalTransition
+from orderflow.orders import UnknownOrderError
+from orderflow.store import migrate
+from orderflow.store.embedded import EmbeddedError
+from orderflow.store.log import LogDamagedError
+from orderflow.store.vault import VaultError
+
+BAD_INPUT: Final = 2
+REFUSED: Final = 1
+_WIDTH: Final = 120
+"""Columns where nobody says how many there are: in a pipe or a file."""
+
+
+class Failure(Exception):
+    """Ends a command with one line on stderr and an exit code: 2 bad input or settings, 1 refused or damaged."""
+
+    def __init__(self, text: str, code: int = BAD_INPUT) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What was said before the command's name."""
+
+    config: Path | None = None
+
+    @property
+    def command(self) -> str:
+        """How to call orderflow again with the same settings."""
+        return "orderflow" + (f" --config {self.config}" if self.config else "")
+
+
+Store = Annotated[str, typer.Argument(help="A store of the settings file.", metavar="STORE", show_default=False)]
+Order = Annotated[str, typer.Argument(help="Glopal's order id.", metavar="ORDER", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+
+
+def console() -> Console:
+    """Where answers go."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, soft_wrap=False)
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    print(f"orderflow: {text}", file=sys.stderr)  # noqa: T201  this is where it is said
+
+
+def settings(ctx: typer.Context) -> Settings:
+    """The settings that the command line names."""
+    return config.read(means(ctx).config)
+
+
+def means(ctx: typer.Context) -> Means:
+    """What was said before the command's name."""
+    found = ctx.obj
+    return found if isinstance(found, Means) else Means()
+
+
+@contextmanager
+def opened(ctx: typer.Context) -> Iterator[App]:
+    """The whole application on its migrated database."""
+    chosen = settings(ctx)
+    with composition.database(chosen) as url:
+        if migrate.current(url) is None:
+            raise Failure(f"the database is empty: run `{means(ctx).command} migrate` first")
+        app = composition.build(chosen, url)
+        try:
+            yield app
+        finally:
+            app.engine.dispose()
+
+
+def known_store(app: App, store: str) -> str:
+    """`store`, if the settings name it. Raises `Failure`."""
+    if store not in app.lines:
+        raise Failure(f"there is no store {store} in the settings; they name {', '.join(sorted(app.lines))}")
+    return store
+
+
+def stores(app: App, store: str | None) -> list[str]:
+    """The store that was named, else all of the settings."""
+    return sorted(app.lines) if store is None else [known_store(app, store)]
+
+
+def user() -> str:
+    """Who sits at this terminal, as the system names them."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may know no name
+        return f"uid {os.getuid()}"
+
+
+def print_json(value: Any) -> None:
+    """`value` as indented JSON: money as texts, times as ISO 8601."""
+    raw = msgspec.json.encode(value, decimal_format="string")
+    print(msgspec.json.format(raw, indent=2).decode())  # noqa: T201  the answer itself
+
+
+def moment(time: datetime | None) -> str:
+    """A time for people: UTC, to the second."""
+    return "" if time is None else f"{time:%Y-%m-%d %H:%M:%S}"
+
+
+def span(length: timedelta) -> str:
+    """How long, in two words at most: `now`, `12 s`, `3 min`, `23 h`, `6 d`."""
+    seconds = round(length.total_seconds())
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        if seconds >= unit:
+            return f"in {seconds // unit} {name}"
+    return "now"
+
+
+def wall_clock(conn: sa.Connection) -> datetime:
+    """The database's clock, by which everything is timed."""
+    now = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))
+    assert isinstance(now, datetime)
+    return now
+
+
+_UNMIGRATED: Final = frozenset({"42P01", "3F000", "42883"})
+"""SQL states of a missing table, schema or function."""
+
+
+def explain(error: BaseException) -> tuple[str, int] | None:
+    """The line and the exit code for an error that was to be expected; None for a bug."""
+    match error:
+        case Failure():
+            return str(error), error.code
+        case ConfigError() | VaultError() | UnknownOrderError():
+            return str(error), BAD_INPUT
+        case IllegalTransition() | LogDamagedError() | EmbeddedError():
+            return str(error), REFUSED
+        case DBAPIError():
+            return _of_database(error), REFUSED
+        case _:
+            return None
+
+
+def _of_database(error: DBAPIError) -> str:
+    state = getattr(error.orig, "sqlstate", None)
+    if state in _UNMIGRATED:
+        return "the database does not fit this version: run `orderflow migrate`"
+    if state is None:
+        reason = str(error.orig).strip().splitlines() or ["no reason given"]
+        return f"the database cannot be reached: {reason[0]}"
+    return f"the database refused ({type(error.orig).__name__}, SQL state {state})"
