@@ -66,7 +66,8 @@ def cursor_of(conn: sa.Connection, store: str) -> tuple[int, str | None]:
 def move_cursor(conn: sa.Connection, store: str, seen: int, cursor: str) -> None:
     """Move on from the cursor numbered `seen`. Raises `CursorMovedError` if somebody else did: compare-and-set."""
     moved = insert(cursors).values(store=store, seq=seen + 1, cursor=cursor).on_conflict_do_nothing()
-    if conn.execute(moved).rowcount != 1 or cursor_of(conn, store)[0] != seen + 1:
+    # RETURNING, since an insert's rowcount is not told (-1).
+    if conn.scalar(moved.returning(cursors.c.seq)) is None or cursor_of(conn, store)[0] != seen + 1:
         raise CursorMovedError(store)
 
 
