@@ -117,6 +117,16 @@ def test_what_is_no_longer_due_is_closed() -> None:
     assert (order.shop_slot, order.parked, order.generation(Effect.DRAFT)) == (None, (), 1)
 
 
+@pytest.mark.parametrize("sighting", [None, Sighting("", "1", ShopState.DRAFT)])
+def test_delivered_requires_an_id(sighting: Sighting | None) -> None:
+    """R4: a success that names no shop order is unknown, whatever the connector calls it; look-ups end it."""
+    order = then(sent(at(Status.READY), Effect.DRAFT), EffectDelivered(Effect.DRAFT, 0, 1, sighting))
+    assert order.shop_slot is not None
+    assert (order.shop_slot.phase, order.shop_slot.unknown, order.shop.seen) == (Phase.OPEN, True, ())
+    assert (end(order), writes(order), order.generation(Effect.DRAFT)) == (None, [], 0)
+    assert isinstance(end(looked(order, DRAFTED, after=-100)), EffectDelivered)
+
+
 # --- refusals -------------------------------------------------------------------------------------------------------
 
 

@@ -231,6 +231,13 @@ def test_observe_does_not_mind_ids() -> None:
     assert writes(then(order, answer(order, Status.CANCELLED)), look) == ["withdraw p1"]
 
 
+def test_blank_ids_name_nothing_to_withdraw() -> None:
+    """Junk from Glopal in an observing store: there is no such shop order, so nothing is asked of the shop."""
+    look = StorePolicy(mode=Mode.OBSERVE)
+    order = at(Status.CANCELLED, external=Ids("", "7"))
+    assert writes(order, look) == []
+
+
 def test_an_inserted_order_is_withdrawn_before_glopal_is_told() -> None:
     """A person's cancel in an observing store: the shop first, then Glopal, as everywhere."""
     look = StorePolicy(mode=Mode.OBSERVE)

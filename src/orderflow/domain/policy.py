@@ -73,13 +73,9 @@ class StorePolicy:
     shadow: bool = False
     environment: str = "live"
     max_attempts: int = 8
-    ask_again: tuple[timedelta, ...] = tuple(
-        timedelta(seconds=s) for s in (0, 5, 30, 120, 900)
-    )
+    ask_again: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (0, 5, 30, 120, 900))
     age_limits: dict[Status, timedelta] = field(default_factory=_age_limits)
-    reap_after: tuple[timedelta, ...] = tuple(
-        timedelta(minutes=m) for m in (10, 120, 1440)
-    )
+    reap_after: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (10, 120, 1440))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +138,8 @@ def wants_cancel(order: Order, policy: StorePolicy) -> bool:
     """A person asked for it, or the shop refused the order and the store's policy says so."""
     if order.cancel_reason is not None:
         return True
-    refused = any(
-        p.refused and p.effect in (Effect.DRAFT, Effect.PROMOTE) for p in order.parked
-    )
-    return (
-        refused
-        and policy.on_refusal is OnRefusal.CANCEL
-        and order.status in (Status.RECEIVED, Status.READY)
-    )
+    refused = any(p.refused and p.effect in (Effect.DRAFT, Effect.PROMOTE) for p in order.parked)
+    return refused and policy.on_refusal is OnRefusal.CANCEL and order.status in (Status.RECEIVED, Status.READY)
 
 
 # --- reads ----------------------------------------------------------------------------------------------------------
@@ -172,10 +162,7 @@ def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | No
             order.moved.at if order.moved else None,
             parked.at if parked else None,
         ]
-        yield (
-            max((time for time in times if time is not None), default=order.first.at)
-            + limit
-        )
+        yield (max((time for time in times if time is not None), default=order.first.at) + limit)
     if order.parking(Effect.FETCH) is not None:
         return
     details = order.details
@@ -184,9 +171,7 @@ def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | No
     if order.dispute is not None:
         again = _again(order, policy, order.dispute.since.at)
         settles = order.dispute.settles_at
-        yield (
-            max(again, settles) if again is not None and settles is not None else again
-        )
+        yield (max(again, settles) if again is not None and settles is not None else again)
     elif not order.confirmed:
         since_move = order.moved or order.first
         yield None if since_move is None else _again(order, policy, since_move.at)
@@ -198,11 +183,7 @@ def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | No
     ):
         yield _again(order, policy, (order.moved or order.first or order.last).at)
     if order.accepted is not None and order.status is Status.READY:
-        since_accept = (
-            order.accepted.at
-            if order.moved is None
-            else max(order.accepted.at, order.moved.at)
-        )
+        since_accept = order.accepted.at if order.moved is None else max(order.accepted.at, order.moved.at)
         yield _again(order, policy, since_accept)
     if order.cancelled is not None and order.status is not Status.CANCELLED:
         yield _again(order, policy, order.cancelled.at)
@@ -228,12 +209,7 @@ _HOUR = timedelta(hours=1)
 def _reap(order: Order, policy: StorePolicy) -> Due | None:
     """Look for strays until the reap window has closed after the last draft; never beside a shop write under way."""
     sent = order.draft_send_by
-    if (
-        sent is None
-        or order.shop_slot is not None
-        or order.parking(Effect.REAP) is not None
-        or _stopped(order)
-    ):
+    if sent is None or order.shop_slot is not None or order.parking(Effect.REAP) is not None or _stopped(order):
         return None
     for offset in policy.reap_after:
         if order.reaped_at is None or order.reaped_at < sent + offset:
@@ -267,11 +243,7 @@ def wanted(order: Order, policy: StorePolicy, place: Destination) -> Due | None:
     """What we would do at `place` if nothing were under way there."""
     if not _in_scope(order, policy):
         return None
-    return (
-        _wanted_at_shop(order, policy)
-        if place is Destination.SHOP
-        else _wanted_at_glopal(order, policy)
-    )
+    return _wanted_at_shop(order, policy) if place is Destination.SHOP else _wanted_at_glopal(order, policy)
 
 
 def _wanted_at_shop(order: Order, policy: StorePolicy) -> Due | None:
@@ -281,18 +253,9 @@ def _wanted_at_shop(order: Order, policy: StorePolicy) -> Due | None:
         for sighting in _unwanted(order, policy, away=away, foreign=foreign):
             if order.parking(Effect.WITHDRAW, sighting.shop_id) is None:
                 return _due(order, Effect.WITHDRAW, sighting.shop_id)
-    if (
-        away
-        or foreign
-        or not order.confirmed
-        or policy.mode is Mode.OBSERVE
-        or held(order, policy)
-    ):
+    if away or foreign or not order.confirmed or policy.mode is Mode.OBSERVE or held(order, policy):
         return None
-    if (
-        order.parking(Effect.DRAFT) is not None
-        or order.parking(Effect.PROMOTE) is not None
-    ):
+    if order.parking(Effect.DRAFT) is not None or order.parking(Effect.PROMOTE) is not None:
         return None
     own = order.shop.own
     if own is None or (own.state is ShopState.GONE and not own.promoted):
@@ -302,18 +265,14 @@ def _wanted_at_shop(order: Order, policy: StorePolicy) -> Due | None:
     return None
 
 
-def _unwanted(
-    order: Order, policy: StorePolicy, *, away: bool, foreign: bool
-) -> Iterator[Sighting]:
+def _unwanted(order: Order, policy: StorePolicy, *, away: bool, foreign: bool) -> Iterator[Sighting]:
     """Shop orders that should not be there. A cancellation that only an event told must be confirmed first."""
     own = order.shop.own
     if away and (order.confirmed or wants_cancel(order, policy)):
         yield from order.shop.living
-        if policy.mode is Mode.OBSERVE and order.external is not None:
+        if policy.mode is Mode.OBSERVE and order.external is not None and order.external.order_id:
             inserted = order.shop.get(order.external.order_id)
-            if (
-                inserted is None
-            ):  # Glopal put it there, so no look-up of ours has seen it
+            if inserted is None:  # Glopal put it there, so no look-up of ours has seen it
                 yield Sighting(
                     order.external.order_id,
                     order.external.number,
@@ -354,22 +313,14 @@ def _wanted_at_glopal(order: Order, policy: StorePolicy) -> Due | None:
         unwanted = _unwanted(order, policy, away=True, foreign=False)
         clear = order.shop_slot is None and next(unwanted, None) is None
         open_ = order.status is not Status.CANCELLED and order.cancelled is None
-        return (
-            _due(order, Effect.CANCEL)
-            if clear and open_ and order.parking(Effect.CANCEL) is None
-            else None
-        )
+        return _due(order, Effect.CANCEL) if clear and open_ and order.parking(Effect.CANCEL) is None else None
     ids = accept_ids(order, policy)
     if ids is not None and order.parking(Effect.ACCEPT) is None:
         return _due(order, Effect.ACCEPT, ids.order_id, ids)
     if order.status not in REFUNDABLE:
         return None  # cancelled meanwhile: Glopal's cancellation gave everything back
     return next(
-        (
-            _due(order, Effect.REFUND, r.refund)
-            for r in order.refunds
-            if r.outcome == "requested"
-        ),
+        (_due(order, Effect.REFUND, r.refund) for r in order.refunds if r.outcome == "requested"),
         None,
     )
 
@@ -382,16 +333,9 @@ def accept_ids(order: Order, policy: StorePolicy) -> Ids | None:
         return None
     own = order.shop.own
     if order.accept_ids is not None:
-        same = own is None or (
-            own.state is not ShopState.GONE and own.shop_id == order.accept_ids.order_id
-        )
+        same = own is None or (own.state is not ShopState.GONE and own.shop_id == order.accept_ids.order_id)
         return order.accept_ids if same else None
-    if (
-        own is None
-        or own.state is not ShopState.ORDER
-        or not own.number
-        or policy.mode is Mode.OBSERVE
-    ):
+    if own is None or own.state is not ShopState.ORDER or not own.number or policy.mode is Mode.OBSERVE:
         return None
     early = policy.early_accept or order.status is Status.READY
     return Ids(own.shop_id, own.number) if early else None

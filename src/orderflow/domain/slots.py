@@ -66,15 +66,12 @@ def noted(order: Order, event: EffectNotExecuted | EffectUnknown, here: Mark) ->
     if slot is None or slot.phase is not Phase.OPEN or not _speaks_of(event, slot):
         return order
     if isinstance(event, EffectUnknown):
-        return order.with_slot(
-            slot.effect.destination, replace(slot, unknown=True, reason=event.reason)
-        )
+        return order.with_slot(slot.effect.destination, replace(slot, unknown=True, reason=event.reason))
     again = replace(
         slot,
         phase=Phase.AGAIN,
         tries=slot.tries if event.burnt else slot.tries - 1,
-        again_at=here.at
-        + timedelta(seconds=max(0.0, min(event.retry_in, _LONGEST_WAIT))),
+        again_at=here.at + timedelta(seconds=max(0.0, min(event.retry_in, _LONGEST_WAIT))),
         reason=event.reason,
     )
     return order.with_slot(slot.effect.destination, again)
@@ -83,26 +80,30 @@ def noted(order: Order, event: EffectNotExecuted | EffectUnknown, here: Mark) ->
 def ended(order: Order, event: Ended, here: Mark) -> Order:
     """A terminal outcome. It frees the slot and ends the generation if it speaks of the attempt under way.
 
-    An outcome of an older attempt, learnt late, only adds what it saw.
+    An outcome of an older attempt, learnt late, only adds what it saw. A success at the shop without an id is unknown.
     """
     if isinstance(event, EffectDelivered):
         order = _seen(order, event, here)
     if event.effect.reads:
         order = order.counted(event.effect, event.generation)
-        return (
-            order
-            if isinstance(event, EffectDelivered | EffectClosed)
-            else _park(order, event, "", here)
-        )
+        return order if isinstance(event, EffectDelivered | EffectClosed) else _park(order, event, "", here)
     slot = order.slot(event.effect.destination)
     if slot is None or not _speaks_of(event, slot):
         return order
-    order = order.with_slot(slot.effect.destination, None).counted(
-        slot.effect, slot.generation
-    )
+    if isinstance(event, EffectDelivered) and not _has_id(event):
+        unknown = replace(slot, phase=Phase.OPEN, unknown=True, reason="success without an id")
+        return order.with_slot(slot.effect.destination, unknown)
+    order = order.with_slot(slot.effect.destination, None).counted(slot.effect, slot.generation)
     if isinstance(event, EffectRefused | EffectExhausted):
         order = _park(order, event, slot.target, here)
     return _settle_refund(order, event, slot)
+
+
+def _has_id(event: EffectDelivered) -> bool:
+    """Delivered requires an id, but at Glopal, where the order's own will do."""
+    return event.effect.destination is Destination.GLOPAL or (
+        event.sighting is not None and event.sighting.shop_id != ""
+    )
 
 
 def _seen(order: Order, event: EffectDelivered, here: Mark) -> Order:
@@ -128,9 +129,7 @@ def _park(order: Order, event: Ended, target: str, here: Mark) -> Order:
         basis,
         isinstance(event, EffectRefused),
     )
-    others = tuple(
-        p for p in order.parked if (p.effect, p.target) != (event.effect, target)
-    )
+    others = tuple(p for p in order.parked if (p.effect, p.target) != (event.effect, target))
     return replace(order, parked=(*others, parked))
 
 
@@ -142,10 +141,7 @@ def _settle_refund(order: Order, event: Ended, slot: Slot) -> Order:
         EffectRefused: "refused",
         EffectExhausted: "exhausted",
     }.get(type(event))
-    lines = tuple(
-        replace(r, outcome=outcome) if outcome and r.refund == slot.target else r
-        for r in order.refunds
-    )
+    lines = tuple(replace(r, outcome=outcome) if outcome and r.refund == slot.target else r for r in order.refunds)
     return replace(order, refunds=lines)
 
 
@@ -156,9 +152,7 @@ def looked_up(order: Order, event: LookedUp) -> Order:
     """What was found is believed; not finding it counts only if it was asked late enough."""
     order = replace(order, shop=order.shop.sight(event.found))
     if event.effect is Effect.REAP:
-        order = replace(
-            order, reaped_at=max(event.sent_at, order.reaped_at or event.sent_at)
-        )
+        order = replace(order, reaped_at=max(event.sent_at, order.reaped_at or event.sent_at))
         return order.counted(event.effect, event.generation)
     return _absence_counted(order, event.effect.destination, event.sent_at)
 
@@ -168,16 +162,9 @@ def observed_at_glopal(order: Order, event: DetailsFetched) -> Order:
     return _absence_counted(order, Destination.GLOPAL, event.sent_at)
 
 
-def _absence_counted(
-    order: Order, destination: Destination, sent_at: datetime
-) -> Order:
+def _absence_counted(order: Order, destination: Destination, sent_at: datetime) -> Order:
     slot = order.slot(destination)
-    if (
-        slot is None
-        or slot.phase is not Phase.OPEN
-        or sent_at < slot.counts_from
-        or is_done(order, slot)
-    ):
+    if slot is None or slot.phase is not Phase.OPEN or sent_at < slot.counts_from or is_done(order, slot):
         return order
     return order.with_slot(destination, replace(slot, absents=slot.absents + 1))
 
