@@ -119,10 +119,12 @@ _APPEND: Final = sa.text(
 def append(conn: sa.Connection, store: str, units: Sequence[Unit]) -> list[Result]:
     """Append `units` to the log of `store`; one result a unit, in order. A unit that conflicts fails alone.
 
-    Takes the store's lock until the transaction ends: call it last.
+    Takes the store's lock until the transaction ends: call it last. Raises ValueError for a unit without events.
     """
     if not units:
         return []
+    if not all(unit.entries for unit in units):
+        raise ValueError("a unit holds at least one event")
     flat = [(number, unit.expected, entry) for number, unit in enumerate(units) for entry in unit.entries]
     arguments = {
         "store": store,
@@ -250,15 +252,16 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def verify(conn: sa.Connection, store: str, batch: int = 1000) -> Iterator[int]:
     """Recompute contiguity, leaves, chain and stream versions from position 1; yields each position reached.
 
-    Raises `LogDamagedError` at the first row that is not what was written.
+    Raises `LogDamagedError` at the first row that is not what was written. What is appended meanwhile is left for the
+    next time: the end of the log and the versions of its streams are taken by one statement at the beginning.
     """
-    epoch_of = dict(
-        conn.execute(sa.select(epochs.c.first_position, epochs.c.epoch).where(epochs.c.store == store)).tuples().all()
-    )
+    end, standing = _standing(conn, store)
+    begun = sa.select(epochs.c.first_position, epochs.c.epoch).where(epochs.c.store == store).order_by(epochs.c.epoch)
+    epoch_of: dict[int, int] = {row[0]: row[1] for row in conn.execute(begun)}
     versions: dict[str, int] = {}
     previous, epoch, last, recorded = genesis(store), 0, 0, None
-    while rows := _whole(conn, store, last, batch):
-        for row in rows:
+    while last < end:
+        for row in _whole(conn, store, last, min(batch, end - last)):
             last += 1
             epoch = epoch_of.get(last, epoch)
             versions[row.order_id] = versions.get(row.order_id, 0) + 1
@@ -275,12 +278,18 @@ def verify(conn: sa.Connection, store: str, batch: int = 1000) -> Iterator[int]:
                 raise LogDamagedError(store, last, "its hash does not continue the chain")
             recorded = row.recorded_at
         yield last
-    standing = dict(
-        conn.execute(sa.select(streams.c.order_id, streams.c.version).where(streams.c.store == store)).tuples().all()
-    )
     if standing != versions:
-        order_id = next(iter(standing.items() ^ versions.items()))[0]
+        order_id = min(order_id for order_id, _ in standing.items() ^ versions.items())
         raise LogDamagedError(store, last, f"stream {order_id} stands elsewhere than its events say")
+
+
+def _standing(conn: sa.Connection, store: str) -> tuple[int, dict[str, int]]:
+    """The last position and the version of every stream, as of one moment."""
+    end = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).where(events.c.store == store)
+    one = sa.select(sa.literal(1)).subquery()
+    query = sa.select(end.scalar_subquery(), streams.c.order_id, streams.c.version)
+    found = conn.execute(query.select_from(one.outerjoin(streams, streams.c.store == store))).all()
+    return found[0][0], {order_id: version for _, order_id, version in found if order_id is not None}
 
 
 def _whole(conn: sa.Connection, store: str, after: int, limit: int) -> Sequence[sa.Row[Any]]:

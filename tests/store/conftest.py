@@ -1,0 +1,37 @@
+"""Two ways into the database of a module: as the restricted role, and as its owner. Each test has its own store."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from orderflow.store.connect import connect
+from orderflow.store.vault import Vault, open_vault
+
+
+@pytest.fixture(scope="module")
+def app(module_database_url: str) -> Iterator[sa.Engine]:
+    """An engine that acts as the restricted role, on the module's database."""
+    made = connect(module_database_url, pool_size=20)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="module")
+def owner(module_database_url: str) -> Iterator[sa.Engine]:
+    """An engine that acts as the superuser who owns the module's database."""
+    made = sa.create_engine(module_database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> str:
+    """A store that no other test of the module knows."""
+    return re.sub(r"\W+", "-", request.node.name)
+
+
+@pytest.fixture(scope="session")
+def vault() -> Vault:
+    return open_vault(b"k" * 32)
