@@ -59,6 +59,10 @@ class Glopal:
         """What is assumed of Glopal; only the settle window matters here."""
         return self._capabilities
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._client.close()
+
     def freeze(self, task: Task) -> bytes:
         """The request for ACCEPT (needs ids), CANCEL, REFUND and QUOTE (need an amount). Raises `FreezeError`."""
         operation = _OPERATIONS.get(task.effect)

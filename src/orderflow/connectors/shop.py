@@ -63,6 +63,10 @@ class Shop:
         """What was declared for this shop."""
         return self._capabilities
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._line.close()
+
     # ---- freeze ------------------------------------------------------------------------------------------------
 
     def freeze(self, task: Task) -> bytes:

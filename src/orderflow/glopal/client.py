@@ -254,6 +254,10 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.line!r}, {self.store_id!r})"
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.line.close()
+
     def events(self, after: str | None, names: Sequence[str], limit: int | None = None) -> Events:
         """The page behind the event id `after` (None: from the start), only events with these names (none: all).
 
