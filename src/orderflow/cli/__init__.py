@@ -6,13 +6,14 @@ It never decides anything; it reads settings, calls the layers below, and prints
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import orderflow
-from orderflow.cli import demo, means
+from orderflow.cli import checking, commanding, demo, looking, means, running, sandbox
 
 program = typer.Typer(
     name="orderflow",
@@ -31,18 +32,34 @@ def options(
         Path | None, typer.Option(help="The settings file; else $ORDERFLOW_CONFIG, else ./orderflow.toml.")
     ] = None,
 ) -> None:
-    """Remember what stands before the command."""
+    """The hub between Glopal and everything a merchant runs."""
     ctx.obj = means.Means(config)
 
 
-
-@program.command()
 def version() -> None:
     """Print the version."""
-    means.console().print(orderflow.__version__)
+    means.say(orderflow.__version__)
 
 
-program.command("demo")(demo.run)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "migrate": running.migrate,
+    "work": running.work,
+    "pull": running.pull,
+    "pause": running.pause,
+    "resume": running.resume,
+    "accept": commanding.accept,
+    "cancel": commanding.cancel,
+    "release": commanding.release,
+    "retry": commanding.retry,
+    "rebuild": checking.rebuild,
+    "verify": checking.verify,
+    "demo": demo.run,
+    "sandbox": sandbox.run,
+    "version": version,
+}
+program.add_typer(looking.group, name="orders")
+for name, command in _COMMANDS.items():
+    program.command(name)(command)
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ _SHOWN: Final = 10
 
 
 def run(
-    orders: Annotated[int, typer.Option(help="How many orders.", min=1, max=5000)] = 240,
+    orders: Annotated[int, typer.Option(help="How many orders.", min=1, max=5000)] = 200,
     seed: Annotated[int, typer.Option(help="The same seed scripts the same lives.")] = 1,
 ) -> None:
     """Walk orders through everything, against a fake Glopal and a fake shop with faults, and judge the outcome.
@@ -69,7 +69,9 @@ def perform(world: World, out: Console) -> None:
             screen.until(lambda: world.player.done, "orders live, faults happen", _PATIENCE)
             world.calm()
             screen.until(
-                lambda: screen.quiet >= _QUIET and not at_rest(world.app), "faults are over, all comes to rest", _PATIENCE
+                lambda: screen.quiet >= _QUIET and not at_rest(world.app),
+                "faults are over, all comes to rest",
+                _PATIENCE,
             )
         finally:
             world.player.stop()

@@ -21,7 +21,7 @@ from orderflow.projections import Projection, planner, rebuild
 from orderflow.sandbox import Difference, Row, compare
 from orderflow.store import log, progress
 from orderflow.store.log import INTAKE, LogDamagedError
-from orderflow.store.tables import orders, outbox, pauses, streams
+from orderflow.store.tables import outbox, pauses, streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,7 @@ class Check:
 
     @property
     def kept(self) -> bool:
+        """Whether nothing does."""
         return not self.differences
 
 
@@ -50,7 +51,7 @@ def judge(world: World) -> list[Check]:
     unfinished = len(world.player.script) - world.player.finished
     lived = [f"{unfinished} lives are not over"] if unfinished else []
     return [
-        Check("everything came to rest", [*lived, *at_rest(world.app)]),
+        Check("everything came to rest", [*lived, *at_rest(world.app), *forgotten(world.app)]),
         *by_promise(differences(world)),
         *(Check(f"the log of {store} is whole", damage(world.app, store)) for store in sorted(world.app.lines)),
         Check("read models rebuilt from the log equal those kept along the way", list(rebuilt(world.app))),
@@ -71,13 +72,27 @@ def at_rest(app: App) -> list[str]:
     return found
 
 
+def forgotten(app: App) -> list[str]:
+    """What the fold says is due soon, whatever stands in the outbox. Empty at rest."""
+    found = []
+    with app.engine.connect() as conn:
+        until = wall_clock(conn) + HORIZON
+        for store, order_id in _orders(conn):
+            due = effects_due(load(conn, store, order_id), app.policy(store))
+            found += [f"{store} {order_id}: {one.effect} is due" for one in due if one.not_before < until]
+    return found
+
+
+def _orders(conn: sa.Connection) -> Sequence[tuple[str, str]]:
+    known = sa.select(streams.c.store, streams.c.order_id).where(streams.c.order_id != INTAKE)
+    return [(store, order_id) for store, order_id in conn.execute(known)]
+
+
 def differences(world: World) -> list[Difference]:
     """What the sandbox's ledgers say against orderflow."""
     rows: list[Row] = []
     with world.app.engine.connect() as conn:
-        known = sa.select(streams.c.store, streams.c.order_id).where(streams.c.order_id != INTAKE)
-        for store, order_id in conn.execute(known).tuples().all():
-            rows.append(_row(conn, world.app, store, order_id))
+        rows += [_row(conn, world.app, store, order_id) for store, order_id in _orders(conn)]
     entries = [entry for store in world.app.lines for entry in world.glopal.ledger(store)]
     return compare(entries, world.shop.ledger(), rows)
 
@@ -133,14 +148,3 @@ def _contents(app: App, store: str, projection: Projection) -> list[tuple[Any, .
     with app.engine.connect() as conn:
         query = sa.select(table).where(table.c.store == store).order_by(*table.primary_key.columns)
         return [tuple(row) for row in conn.execute(query)]
-
-
-def due_soon(app: App) -> list[str]:
-    """What the fold itself says is due before the horizon, apart from the outbox: nothing, at rest."""
-    found = []
-    with app.engine.connect() as conn:
-        until = wall_clock(conn) + HORIZON
-        for store, order_id in conn.execute(sa.select(orders.c.store, orders.c.order_id)).tuples().all():
-            due = effects_due(load(conn, store, order_id), app.policy(store))
-            found += [f"{store} {order_id}: {one.effect} is due" for one in due if one.not_before < until]
-    return found

@@ -31,14 +31,15 @@ def report(world: World, out: Console) -> None:
     with world.app.engine.connect() as conn:
         out.rule("What happened")
         out.print(
-            f"{world.player.placed} orders of {len(world.app.lines)} stores; {world.fault_count} faults: {_faults(world)}"
+            f"{world.player.placed} orders of {len(world.app.lines)} stores; "
+            f"{world.fault_count} faults: {_faults(world)}"
         )
         out.print(
             Columns(
                 [
-                    counts("events by type", conn.execute(_count(events.c.type)).tuples().all()),
-                    counts("orders by status", conn.execute(_count(orders.c.status)).tuples().all()),
-                    counts("anomalies by kind", conn.execute(_count(_anomaly())).tuples().all()),
+                    counts("events by type", _rows(conn, events.c.type)),
+                    counts("orders by status", _rows(conn, orders.c.status)),
+                    counts("anomalies by kind", _rows(conn, _anomaly())),
                 ],
                 padding=(0, 4),
             )
@@ -60,9 +61,10 @@ def counts(title: str, rows: Sequence[tuple[str, int]]) -> Table:
     return table
 
 
-def _count(column: sa.ColumnElement[str]) -> sa.Select[tuple[str, int]]:
+def _rows(conn: sa.Connection, column: sa.ColumnElement[str]) -> list[tuple[str, int]]:
     number = sa.func.count()
-    return sa.select(column, number).group_by(column).order_by(number.desc(), column)
+    query = sa.select(column, number).group_by(column).order_by(number.desc(), column)
+    return [(name, count) for name, count in conn.execute(query)]
 
 
 def _anomaly() -> sa.ColumnElement[str]:

@@ -63,7 +63,7 @@ def pulse(world: World) -> Pulse:
 
 
 class Screen:
-    """Shows the pulse of a world. `quiet`: seconds since the last event was recorded."""
+    """Shows the pulse of a world."""
 
     def __init__(self, world: World, out: Console) -> None:
         self._world = world
@@ -86,6 +86,7 @@ class Screen:
 
     @property
     def quiet(self) -> float:
+        """Seconds since the last event was recorded."""
         return time.monotonic() - self._since
 
     def until(self, condition: Callable[[], bool], phase: str, seconds: float) -> bool:

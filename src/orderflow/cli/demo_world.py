@@ -78,8 +78,8 @@ def staged(home: Path, orders: int, seed: int) -> Iterator[World]:
     ):
         migrate.upgrade(server.url)
         app = wired(_settings(home, glopal_server.url, shop_server.url), server.url)
-        spread = timedelta(seconds=max(2.0, orders / 12))
-        script = lives(rng, orders, STORES, spread=spread)
+        spread = timedelta(seconds=max(2.0, orders / 8))
+        script = lives(rng, orders, STORES, spread=spread, pace=2.0)
         player = Player(script, glopal, glopal_faults=at_glopal, shop_faults=at_shop, begin=_now())
         try:
             yield World(app, glopal, shop, player, (at_glopal, at_shop), server.url)

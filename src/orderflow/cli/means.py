@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -60,12 +60,18 @@ class Means:
 
 Store = Annotated[str, typer.Argument(help="A store of the settings file.", metavar="STORE", show_default=False)]
 Order = Annotated[str, typer.Argument(help="Glopal's order id.", metavar="ORDER", show_default=False)]
+By = Annotated[str, typer.Option("--by", help="Who decides this.", show_default="the user of this system")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
 
 def console() -> Console:
     """Where answers go."""
     return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, soft_wrap=False)
+
+
+def say(text: str) -> None:
+    """One plain line on stdout."""
+    print(text, flush=True)  # noqa: T201  this is where it is said
 
 
 def complain(text: str) -> None:
@@ -118,9 +124,9 @@ def user() -> str:
         return f"uid {os.getuid()}"
 
 
-def print_json(value: Any) -> None:
+def print_json(value: object) -> None:
     """`value` as indented JSON: money as texts, times as ISO 8601."""
-    raw = msgspec.json.encode(value, decimal_format="string")
+    raw = msgspec.json.encode(value)
     print(msgspec.json.format(raw, indent=2).decode())  # noqa: T201  the answer itself
 
 
@@ -140,9 +146,7 @@ def span(length: timedelta) -> str:
 
 def wall_clock(conn: sa.Connection) -> datetime:
     """The database's clock, by which everything is timed."""
-    now = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))
-    assert isinstance(now, datetime)
-    return now
+    return conn.execute(sa.select(sa.cast(sa.func.orderflow.wall_clock(), sa.DateTime(timezone=True)))).scalar_one()
 
 
 _UNMIGRATED: Final = frozenset({"42P01", "3F000", "42883"})

@@ -1,0 +1,90 @@
+"""Commands that recompute: rebuild the read models, verify the log.
+
+They never change the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import sqlalchemy as sa
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from orderflow.app import PROJECTIONS
+from orderflow.cli import means
+from orderflow.cli.means import Failure
+from orderflow.projections import rebuild as rebuild_one
+from orderflow.store import log, progress
+from orderflow.store.log import LogDamagedError
+
+
+def rebuild(
+    ctx: typer.Context,
+    projections: Annotated[
+        list[str] | None,
+        typer.Argument(help=f"{', '.join(p.name for p in PROJECTIONS)}; all without it.", metavar="[PROJECTION]..."),
+    ] = None,
+) -> None:
+    """Fill read models anew from the first event of every store. No side effect can come of it."""
+    known = {projection.name: projection for projection in PROJECTIONS}
+    for name in projections or ():
+        if name not in known:
+            raise Failure(f"there is no projection {name}; there are {', '.join(known)}")
+    with means.opened(ctx) as app, _bar() as bar:
+        for name in projections or known:
+            for store in sorted(app.lines):
+                with app.engine.connect() as conn:
+                    task = bar.add_task(f"{name} of {store}", total=log.head(conn, store))
+                for done in rebuild_one(app.engine, store, known[name], app.policy(store)):
+                    bar.update(task, completed=done)
+                with app.engine.connect() as conn:
+                    place = progress.position_of(conn, name, store)
+                bar.update(task, completed=place)
+                means.say(f"{name} of {store}: rebuilt up to position {place}")
+
+
+def verify(
+    ctx: typer.Context,
+    store: Annotated[str | None, typer.Argument(help="One store; all without it.", metavar="[STORE]")] = None,
+    *,
+    as_json: means.AsJson = False,
+) -> None:
+    """Recompute contiguity, contents and hash chain of the log. Exit code 1 names the first bad row."""
+    found: list[dict[str, object]] = []
+    with means.opened(ctx) as app, _bar() as bar:
+        for name in means.stores(app, store):
+            with app.engine.connect() as conn:
+                task = bar.add_task(f"log of {name}", total=log.head(conn, name))
+                found.append(_verified(conn, name, bar, task))
+    if as_json:
+        means.print_json(found)
+    for one in found:
+        if one["damage"]:
+            means.complain(str(one["damage"]))
+        elif not as_json:
+            means.say(f"the log of {one['store']} is whole: {one['events']} events")
+    if any(one["damage"] for one in found):
+        raise typer.Exit(means.REFUSED)
+
+
+def _verified(conn: sa.Connection, store: str, bar: Progress, task: TaskID) -> dict[str, object]:
+    reached = 0
+    try:
+        for reached in log.verify(conn, store):
+            bar.update(task, completed=reached)
+    except LogDamagedError as error:
+        return {"store": store, "events": reached, "damage": str(error), "position": error.position}
+    return {"store": store, "events": reached, "damage": None, "position": None}
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on stderr, if somebody looks at it."""
+    err = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        yield bar
