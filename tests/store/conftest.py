@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow.store.connect import connect
-from orderflow.store.vault import Vault, open_vault
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +29,3 @@ def owner(module_database_url: str) -> Iterator[sa.Engine]:
 def store(request: pytest.FixtureRequest) -> str:
     """A store that no other test of the module knows."""
     return re.sub(r"\W+", "-", request.node.name)
-
-
-@pytest.fixture(scope="session")
-def vault() -> Vault:
-    return open_vault(b"k" * 32)

@@ -8,8 +8,10 @@ import sqlalchemy as sa
 
 from orderflow.store import log
 from orderflow.store.log import Entry, LogDamagedError, Result, Unit
+from orderflow.store.vault import open_vault
 
 _numbers = count(1)
+VAULT = open_vault(b"k" * 32)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 

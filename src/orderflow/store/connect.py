@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 APP_ROLE: Final = "orderflow_app"
 _TRIES: Final = 5
@@ -51,8 +51,14 @@ def transact(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
             with engine.begin() as conn:
                 return work(conn)
         except DBAPIError as error:
-            state = getattr(error.orig, "sqlstate", None)
-            if not remaining or not (error.connection_invalidated or state in _PASSING):
+            if not remaining or not _passes(error):
                 raise
             time.sleep(0.05 * (_TRIES - remaining))
     raise AssertionError("unreachable")
+
+
+def _passes(error: DBAPIError) -> bool:
+    """A broken connection, one that could not be made (which has no SQL state), or a state that passes by itself."""
+    state = getattr(error.orig, "sqlstate", None)
+    unreachable = state is None and isinstance(error, OperationalError)
+    return error.connection_invalidated or unreachable or state in _PASSING
