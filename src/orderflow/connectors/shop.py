@@ -21,7 +21,6 @@ from orderflow.connectors import (
     Sight,
     Subject,
     Task,
-    Unknown,
 )
 from orderflow.connectors.exchange import (
     Outbound,
@@ -32,14 +31,14 @@ from orderflow.connectors.exchange import (
     unsent,
     unwelcome,
 )
+from orderflow.connectors.shop_answers import done, is_id, oldest_first, sighting, taken
 from orderflow.domain.events import Effect, ShopState, Sighting
 from orderflow.glopal.client import Line, LineOptions
 from orderflow.glopal.details import read_order
-from orderflow.glopal.jsontext import Json, canonical, instant, money, problem_of_text
+from orderflow.glopal.jsontext import Json, canonical, money
 from orderflow.glopal.mapping import Mapping, ShopOrder
 from orderflow.glopal.replies import Reply
 
-_STATES: Final = {"draft": ShopState.DRAFT, "order": ShopState.ORDER, "cancelled": ShopState.GONE}
 _LONGEST_KEY: Final = 255
 
 
@@ -73,7 +72,7 @@ class Shop:
         """The request for DRAFT, PROMOTE or WITHDRAW. Raises `FreezeError`."""
         if task.effect is Effect.DRAFT:
             return self._draft(task).frozen()
-        if not _is_id(task.target):
+        if not is_id(task.target):
             raise FreezeError("target is no shop id")
         place = f"/orders/{quote(task.target, safe='')}"
         match task.effect, task.seen:
@@ -111,7 +110,7 @@ class Shop:
             return unsent(reply)
         step, wanted = outbound.expects.get("step", ""), outbound.expects.get("id", "")
         if reply.status < 300:
-            return _done(reply, step, wanted, outbound.expects.get("reference", ""))
+            return done(reply, step, wanted, outbound.expects.get("reference", ""))
         match reply.status, reply.code, step:
             case 404, "order_not_found", "delete" | "cancel":
                 gone = Sighting(wanted, "", ShopState.GONE, promoted=step == "cancel")
@@ -123,7 +122,7 @@ class Shop:
                 gone = Sighting(wanted, "", ShopState.GONE, promoted=True)
                 return Delivered(gone, reply.status, reply.body)
             case 409, "reference_taken", "create":
-                return _taken(reply, outbound.expects.get("reference", ""))
+                return taken(reply, outbound.expects.get("reference", ""))
             case _:
                 return unwelcome(reply)
 
@@ -145,8 +144,8 @@ class Shop:
                 gone.append(Sighting(shop_id, "", ShopState.GONE))
             else:
                 orders[shop_id] = row
-        seen = [_sighting(row) for row in _oldest_first(list(orders.values()))]
-        return Found((*(sighting for sighting in seen if sighting is not None), *gone), status=200)
+        seen = [sighting(row) for row in oldest_first(list(orders.values()))]
+        return Found((*(one for one in seen if one is not None), *gone), status=200)
 
     def _listed(self, reference: str) -> list[dict[str, Json]] | Retry:
         """The orders that carry exactly the reference, each of them readable."""
@@ -158,7 +157,7 @@ class Shop:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             return Retry("the list of orders cannot be read", status=200, reply=reply.body)
         ours = [row for row in rows if isinstance(row, dict) and row.get("reference") == reference]
-        if any(_sighting(row) is None for row in ours):
+        if any(sighting(row) is None for row in ours):
             return Retry("an order in the list cannot be read", status=200, reply=reply.body)
         return ours
 
@@ -170,18 +169,13 @@ class Shop:
         if not isinstance(reply, Reply) or reply.status != 200:
             return unread(reply)
         row = json_object(reply.body)
-        if row is None or _sighting(row) is None or row["id"] != shop_id:
+        if row is None or sighting(row) is None or row["id"] != shop_id:
             return Retry("the order cannot be read", status=200, reply=reply.body)
         return row
 
 
 def _about(step: str, task: Task) -> dict[str, str]:
     return {"step": step, "id": task.target, "reference": task.reference}
-
-
-def _is_id(shop_id: str) -> bool:
-    """Fit to be part of a path: percent-encoding leaves dots alone."""
-    return problem_of_text(shop_id) is None and shop_id not in {".", ".."}
 
 
 def _header(key: str) -> str:
@@ -209,55 +203,3 @@ def _new_order(order: ShopOrder, reference: str) -> dict[str, Json]:
         "shipping_address": order.shipping_address,
         "note": order.note,
     }
-
-
-def _sighting(order: Json) -> Sighting | None:
-    """The order as the contract shows it; None where id or state are missing. Without a number the id stands for it."""
-    if not isinstance(order, dict):
-        return None
-    shop_id, number, state = order.get("id"), order.get("number"), order.get("state")
-    if not isinstance(shop_id, str) or not _is_id(shop_id) or not isinstance(state, str) or state not in _STATES:
-        return None
-    known = _STATES[state]
-    shown = number if isinstance(number, str) and problem_of_text(number) is None else shop_id
-    return Sighting(shop_id, shown, known, promoted=known is not ShopState.DRAFT)
-
-
-def _oldest_first(rows: list[dict[str, Json]]) -> list[dict[str, Json]]:
-    """By `created_at`; as they came, if not every row has one."""
-    dated = [(instant(at), index) for index, row in enumerate(rows) if isinstance(at := row.get("created_at"), str)]
-    if len(dated) < len(rows):
-        return rows
-    known = [(at, index) for at, index in dated if at is not None]
-    return [rows[index] for _, index in sorted(known)] if len(known) == len(rows) else rows
-
-
-def _done(reply: Reply, step: str, wanted: str, reference: str) -> Result:
-    """A 2xx counts only if it shows the very order it should show, in the state it should have."""
-    if step == "delete":
-        document = json_object(reply.body) if reply.body else {"id": wanted}
-        if document is None or document.get("id", wanted) != wanted:
-            return Unknown(f"{reply.status} about another order", reply.status, reply.body)
-        return Delivered(Sighting(wanted, "", ShopState.GONE), reply.status, reply.body)
-    document = json_object(reply.body)
-    sighting = _sighting(document)
-    if document is None or sighting is None:
-        return Unknown(f"{reply.status} without an order", reply.status, reply.body)
-    if document.get("reference", reference) != reference or (wanted and sighting.shop_id != wanted):
-        return Unknown(f"{reply.status} about another order", reply.status, reply.body)
-    if step == "create" and "reference" not in document:
-        return Unknown(f"{reply.status} without a reference", reply.status, reply.body)
-    reached = {"promote": ShopState.ORDER, "cancel": ShopState.GONE}.get(step, sighting.state)
-    if sighting.state is not reached:
-        return Unknown(f"{reply.status}, but the order is not {reached}", reply.status, reply.body)
-    return Delivered(sighting, reply.status, reply.body)
-
-
-def _taken(reply: Reply, reference: str) -> Result:
-    """409 reference_taken: the order that has the reference is ours, if the answer shows it."""
-    document = json_object(reply.body) or {}
-    order = document.get("order")
-    sighting = _sighting(order)
-    if sighting is None or not isinstance(order, dict) or order.get("reference") != reference:
-        return Unknown(f"{reply.summary} without the order", reply.status, reply.body)
-    return Delivered(sighting, reply.status, reply.body)
