@@ -27,7 +27,7 @@ from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
 from orderflow.glopal.client import Client
 from orderflow.glopal.mapping import Mapping as DetailsMapping
-from orderflow.glopal.routes import routes
+from orderflow.glopal.routes import routes_from
 from orderflow.intake import Feed
 from orderflow.projections import Projection, catch_up, planner
 from orderflow.projections.anomalies import Anomalies
@@ -110,7 +110,7 @@ def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:
         glopal.base_url,
         glopal.store_id or name,
         glopal.key.read(f"stores.{name}.glopal.key"),
-        routes=routes(glopal.routes),
+        routes=routes_from(glopal.routes),
         total_seconds=call_seconds,
     )
 
@@ -131,7 +131,11 @@ def _line(name: str, store: StoreSettings, settings: Settings) -> Line:
         total_seconds=seconds,
     )
     connectors: dict[Destination, Connector] = {
-        Destination.GLOPAL: Glopal(_client(name, store, seconds), mapping),
+        Destination.GLOPAL: Glopal(
+            _client(name, store, seconds),
+            mapping,
+            Capabilities(drafts=False, settle_window=store.glopal.settle_seconds),
+        ),
         Destination.SHOP: shop,
     }
     return Line(config.policy(store), connectors)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from orderflow.connectors import FreezeError, Subject, Task
+from orderflow.connectors import FreezeError, Task
 from orderflow.domain.decisions import Accept, Cancel, IllegalTransition, decide
 from orderflow.domain.events import (
     DetailsFetched,
@@ -24,12 +24,12 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import Due, StorePolicy, effects_due
-from orderflow.orders import Fact, RaceError, commit, load
+from orderflow.orders import Fact, RaceError, load
 from orderflow.relay.rows import follow
-from orderflow.relay.work import POLICY, Call, Line, Relay, reference, slot_of
+from orderflow.relay.work import POLICY, Call, Relay, Turn
 from orderflow.store import outbox
 from orderflow.store.connect import transact
-from orderflow.store.outbox import Key, Row
+from orderflow.store.outbox import Row
 from orderflow.store.tables import events
 from orderflow.store.vault import key, keys_of, mac, seal, unseal
 
@@ -37,95 +37,88 @@ from orderflow.store.vault import key, keys_of, mac, seal, unseal
 def prepare(relay: Relay) -> Call | Row | None:
     """Lease the next row and get ready to act on it: a `Call`, the row itself if that was all, None if nothing is due.
 
-    One transaction: re-fold, re-check that it is still due, decide, freeze, record the intent. A race with news about
-    the order rolls it all back, and the row comes up again.
+    A race with news about the order rolls everything back, and the row comes up again.
     """
     started = relay.boottime()
-    try:
-        return transact(relay.engine, lambda conn: _prepare(conn, relay, started))
-    except RaceError:
-        return prepare(relay)
+    while True:
+        try:
+            return transact(relay.engine, lambda conn: _prepare(conn, relay, started))
+        except RaceError:
+            continue
 
 
 def _prepare(conn: sa.Connection, relay: Relay, started: float) -> Call | Row | None:
     row = outbox.lease(conn, relay.owner, relay.windows.lease, sorted(relay.lines))
     if row is None:
         return None
-    line = relay.lines[row.key.store]
-    order = load(conn, row.key.store, row.key.order_id)
+    turn = Turn(conn, relay, row, load(conn, row.key.store, row.key.order_id))
     if row.state != "planned":
-        return _look_up(conn, row, order, started)
-    due = still_due(order, line.policy, row)
+        return _look_up(turn)
+    due = still_due(turn.order, turn.policy, row)
     if due is None:
-        _drop(conn, relay, row, order)
-        return row
+        return _drop(turn)
     if due.not_before > row.now:
-        outbox.change(conn, row.key, fence=row.fence, next_at=due.not_before, lease_until=None)
+        outbox.change(conn, row.key, next_at=due.not_before, lease_until=None)
         return row
     if due.effect.reads:
-        return Call(row, "read", due.effect, order.position, _subject(row.key, order), started=started)
-    if line.policy.shadow:
+        return Call(row, "read", due.effect, turn.order.position, turn.subject)
+    if turn.policy.shadow:
         later = row.now + timedelta(hours=1)
-        outbox.change(conn, row.key, fence=row.fence, next_at=later, lease_until=None, reason="shadow: not sent")
+        outbox.change(conn, row.key, next_at=later, lease_until=None, reason="shadow: planned, not sent")
         return row
-    return _intend(conn, relay, line, row, order, due, started)
+    return _intend(turn, due, started)
 
 
 def still_due(order: Order, policy: StorePolicy, row: Row) -> Due | None:
     """The effect of `row`, if the order as it is now still asks for it: the same key and the same target."""
     for due in effects_due(order, policy):
-        if (due.effect, due.generation) == (row.key.effect, row.key.generation) and due.target == row.target:
+        if (due.effect, due.generation, due.target) == (row.key.effect, row.key.generation, row.target):
             return due
     return None
 
 
-def _look_up(conn: sa.Connection, row: Row, order: Order, started: float) -> Call | Row:
+def _look_up(turn: Turn) -> Call | Row:
     """An intent whose sender said nothing more, or an unknown: ask. The fold may know the end already."""
-    slot = slot_of(order, row.key)
+    slot = turn.slot
     if slot is None or slot.phase is Phase.AGAIN:
-        follow(conn, row, order, row.now)
-        return row
-    return Call(
-        row, "look_up", slot.effect, order.position, _subject(row.key, order), attempt=slot.attempt, started=started
-    )
+        follow(turn, turn.order, turn.row.now)
+        return turn.row
+    return Call(turn.row, "look_up", slot.effect, turn.order.position, turn.subject, attempt=slot.attempt)
 
 
-def _drop(conn: sa.Connection, relay: Relay, row: Row, order: Order) -> None:
+def _drop(turn: Turn) -> Row:
     """No longer due. Before any intent that is the end of the row; after one, it is closed on the record."""
-    slot = slot_of(order, row.key)
+    slot = turn.slot
+    outbox.remove(turn.conn, turn.row.key)
     if slot is not None and slot.phase is Phase.AGAIN:
         closed = EffectClosed(slot.effect, slot.generation, slot.attempt, "no longer due")
-        commit(conn, relay.vault, row.key.store, row.key.order_id, order, [Fact(closed, f"{row.key}:closed")])
-    outbox.remove(conn, row.key, fence=row.fence)
+        turn.commit(Fact(closed, f"{turn.row.key}:closed"))
+    return turn.row
 
 
-def _intend(
-    conn: sa.Connection, relay: Relay, line: Line, row: Row, order: Order, due: Due, started: float
-) -> Call | Row:
+def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     """Decide if it is a command, freeze the request, record the intent."""
-    connector = line.connectors[due.destination]
+    relay, row, order = turn.relay, turn.row, turn.order
+    connector = relay.lines[row.key.store].connectors[due.destination]
     slot = order.slot(due.destination)
     attempt = slot.attempt + 1 if slot is not None else 1
     try:
-        decisions = _decisions(order, line.policy, due)
-        request = connector.freeze(_task(conn, relay, line, row.key, order, due))
+        decisions = _decisions(order, due)
+        request = connector.freeze(_task(turn, due))
     except (FreezeError, IllegalTransition) as error:
-        _cannot(conn, relay, row, order, due, attempt, str(error))
-        return row
-    windows = relay.windows
-    send_by = row.now + timedelta(seconds=windows.send)
-    counts_from = send_by + timedelta(seconds=windows.call + connector.capabilities.settle_window)
+        return _cannot(turn, due, attempt, str(error))
+    send_by = row.now + timedelta(seconds=relay.windows.send)
+    counts_from = send_by + timedelta(seconds=relay.windows.call + connector.capabilities.settle_window)
     digest = mac(relay.vault, row.key.store, request).hex()
     seen = order.shop.get(due.target)
     intended = EffectIntended(
         due.effect, due.generation, attempt, due.target, digest, send_by, counts_from, seen.state if seen else None
     )
-    order_key = keys_of(conn, relay.vault, row.key.store, [row.key.order_id])[row.key.order_id]
+    order_key = keys_of(turn.conn, relay.vault, row.key.store, [row.key.order_id])[row.key.order_id]
     sealed = seal(relay.vault, order_key, request, _NOWHERE, f"{row.key}:{attempt}")
     outbox.change(
-        conn,
+        turn.conn,
         row.key,
-        fence=row.fence,
         state="intent",
         attempt=attempt,
         failures=0,
@@ -137,24 +130,17 @@ def _intend(
         next_at=send_by,
         reason="",
     )
-    facts = [Fact(decision, f"{row.key}:decided:{attempt}") for decision in decisions]
-    commit(
-        conn,
-        relay.vault,
-        row.key.store,
-        row.key.order_id,
-        order,
-        [*facts, Fact(intended, f"{row.key}:{attempt}:intended")],
-    )
-    deadline = started + windows.send
-    return Call(row, "send", due.effect, order.position, _subject(row.key, order), request, attempt, deadline, started)
+    decided = [Fact(decision, f"{row.key}:{attempt}:decided") for decision in decisions]
+    turn.commit(*decided, Fact(intended, f"{row.key}:{attempt}:intended"))
+    deadline = started + relay.windows.send
+    return Call(row, "send", due.effect, order.position, turn.subject, request, attempt, deadline)
 
 
 _NOWHERE: Final = UUID(int=0)
 """Frozen requests are bound to their outbox key and attempt instead of an event."""
 
 
-def _decisions(order: Order, policy: StorePolicy, due: Due) -> tuple[Event, ...]:
+def _decisions(order: Order, due: Due) -> tuple[Event, ...]:
     """The decision that this effect carries out, unless it was taken before."""
     if due.effect is Effect.ACCEPT and due.ids is not None:
         return decide(order, Accept(due.ids, POLICY))
@@ -163,41 +149,42 @@ def _decisions(order: Order, policy: StorePolicy, due: Due) -> tuple[Event, ...]
     return ()
 
 
-def _cannot(conn: sa.Connection, relay: Relay, row: Row, order: Order, due: Due, attempt: int, reason: str) -> None:
+def _cannot(turn: Turn, due: Due, attempt: int, reason: str) -> Row:
     """A request that cannot even be built goes to a person. The intent is recorded and ended in one breath."""
-    intended = EffectIntended(due.effect, due.generation, attempt, due.target, "", row.now, row.now, None)
+    row = turn.row
+    intended = EffectIntended(due.effect, due.generation, attempt, due.target, "", row.now, row.now)
     exhausted = EffectExhausted(due.effect, due.generation, attempt, reason)
-    facts = [Fact(intended, f"{row.key}:{attempt}:intended"), Fact(exhausted, f"{row.key}:{attempt}")]
-    commit(conn, relay.vault, row.key.store, row.key.order_id, order, facts)
-    outbox.remove(conn, row.key, fence=row.fence)
+    outbox.remove(turn.conn, row.key)
+    turn.commit(Fact(intended, f"{row.key}:{attempt}:intended"), Fact(exhausted, f"{row.key}:{attempt}"))
+    return row
 
 
-def _subject(key: Key, order: Order) -> Subject:
-    return Subject(key.store, key.order_id, reference(key), tuple(s.shop_id for s in order.shop.seen))
-
-
-def _task(conn: sa.Connection, relay: Relay, line: Line, key: Key, order: Order, due: Due) -> Task:
+def _task(turn: Turn, due: Due) -> Task:
+    order, key_ = turn.order, turn.row.key
     seen = order.shop.get(due.target)
     refund = next((r for r in order.refunds if r.refund == due.target), None)
+    # What Glopal itself inserted into the shop (mode observe) is a real order that no look-up of ours has seen.
+    inserted = ShopState.ORDER if due.effect is Effect.WITHDRAW else None
     return Task(
         effect=due.effect,
-        store=key.store,
-        order_id=key.order_id,
-        reference=reference(key),
+        store=key_.store,
+        order_id=key_.order_id,
+        reference=turn.reference,
         target=due.target,
-        seen=seen.state if seen is not None else (ShopState.ORDER if due.effect is Effect.WITHDRAW else None),
+        seen=seen.state if seen is not None else inserted,
         ids=due.ids,
-        details=_details(conn, relay, key, order) if due.effect is Effect.DRAFT else None,
+        details=_details(turn) if due.effect is Effect.DRAFT else None,
         amount=refund.amount if refund else None,
         currency=refund.currency if refund else None,
-        reason=order.cancel_reason or (refund.reason if refund else "cancelled at Glopal"),
+        reason=refund.reason if refund else order.cancel_reason or "cancelled at Glopal",
     )
 
 
-def _details(conn: sa.Connection, relay: Relay, key_: Key, order: Order) -> bytes:
+def _details(turn: Turn) -> bytes:
     """The newest details as they came, out of the sealed body of the event that recorded them."""
+    key_, known = turn.row.key, turn.order.details
     query = (
-        sa.select(events.c.position, events.c.event_id, events.c.body, events.c.body_key, events.c.clear)
+        sa.select(events.c.event_id, events.c.body, events.c.body_key, events.c.clear)
         .where(
             events.c.store == key_.store,
             events.c.order_id == key_.order_id,
@@ -205,10 +192,9 @@ def _details(conn: sa.Connection, relay: Relay, key_: Key, order: Order) -> byte
             events.c.body.is_not(None),
         )
         .order_by(events.c.version.desc())
-        .limit(1)
     )
-    row = conn.execute(query).one_or_none()
-    if row is None or order.details is None:
-        raise FreezeError("there are no details to build a shop order from")
-    data_key = key(conn, relay.vault, key_.store, key_.order_id, row.body_key)
-    return unseal(data_key, row.body, row.event_id, "body")
+    for row in turn.conn.execute(query):
+        if known is not None and known.basis in row.clear:  # the details that the fold goes by, not later stale ones
+            data_key = key(turn.conn, turn.relay.vault, key_.store, key_.order_id, row.body_key)
+            return unseal(data_key, row.body, row.event_id, "body")
+    raise FreezeError("there are no details to build a shop order from")

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from orderflow.connectors import Delivered, Found, Missing, Refused, Retry, Sight, Unknown, Unreadable
 from orderflow.domain.conclusions import conclude, not_executed
 from orderflow.domain.events import (
-    Destination,
     DetailsFetched,
     EffectDelivered,
     EffectExhausted,
@@ -21,19 +20,19 @@ from orderflow.domain.events import (
     Malformed,
     Position,
 )
-from orderflow.domain.order import Order, Phase
-from orderflow.orders import Fact, RaceError, ahead, commit, load
+from orderflow.domain.order import Phase
+from orderflow.orders import Fact, RaceError, load
 from orderflow.relay import attempts
-from orderflow.relay.rows import backoff, follow
-from orderflow.relay.work import POLICY, Call, Relay, Reply, slot_of
+from orderflow.relay.rows import follow
+from orderflow.relay.work import POLICY, Call, Relay, Reply, Turn, slot_for
 from orderflow.store import outbox, progress
 from orderflow.store.connect import transact
-from orderflow.store.outbox import Key, Row
+from orderflow.store.outbox import Row
 from orderflow.store.vault import mac
 
 
 def settle(relay: Relay, call: Call, reply: Reply) -> None:
-    """Record what came back and let the row follow the fold, in one transaction.
+    """Record what came back and let the row follow the fold.
 
     What was learnt under a stale fence is recorded all the same; the row belongs to somebody else and is not touched.
     """
@@ -45,55 +44,56 @@ def settle(relay: Relay, call: Call, reply: Reply) -> None:
 
 
 def _settle(conn: sa.Connection, relay: Relay, call: Call, reply: Reply) -> None:
-    row, place = call.row, call.effect.destination
-    order = load(conn, row.key.store, row.key.order_id)
-    now: datetime = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))  # type: ignore[assignment]
-    facts = _facts(relay, call, reply, order, now)
-    attempts.keep(conn, relay, call, reply, facts)
-    _pause_if_closed(conn, row.key, place, reply)
-    if facts and not commit(conn, relay.vault, row.key.store, row.key.order_id, order, facts):
-        order = load(conn, row.key.store, row.key.order_id)  # a second run after a lost COMMIT reply: known already
-    else:
-        order = ahead(order, [fact.event for fact in facts], now)
-    if holds_fence(conn, row):
-        follow(conn, row, order, now, relay=relay, reply=reply, learnt=bool(facts))
+    key = call.row.key
+    turn = Turn(conn, relay, call.row, load(conn, key.store, key.order_id))
+    mine = holds_fence(conn, call.row)
+    now: datetime = conn.execute(sa.select(sa.func.orderflow.wall_clock())).scalar_one()
+    facts = _facts(turn, call, reply, now)
+    attempts.keep(turn, call, reply, facts)
+    _pause_if_closed(turn, call, reply)
+    after = turn.ahead(facts, now)
+    if mine:
+        follow(turn, after, now, reply=reply, learnt=bool(facts))
+    turn.commit(*facts)
 
 
 def holds_fence(conn: sa.Connection, row: Row) -> bool:
-    """Is the row still leased to us? Locks it for this transaction if so."""
-    return any(r.key == row.key and r.fence == row.fence for r in outbox.rows_of(conn, row.key.store, row.key.order_id))
+    """Is the row still leased to us? Locks it for this transaction."""
+    rows = outbox.rows_of(conn, row.key.store, row.key.order_id)
+    return any((other.key, other.fence) == (row.key, row.fence) for other in rows)
 
 
-def _facts(relay: Relay, call: Call, reply: Reply, order: Order, now: datetime) -> list[Fact]:
-    """The observation, and what follows from it for the attempt under way."""
-    own = f"{call.row.key}:{call.attempt}" if call.attempt else str(call.row.key)
+def _facts(turn: Turn, call: Call, reply: Reply, now: datetime) -> list[Fact]:
+    """The observation, and what follows from it for the attempt under way.
+
+    A reply to a send has the key and the attempt as its id; each look-up has an id of its own, so that *absent* never
+    hides a later *delivered*.
+    """
+    own = f"{call.row.key}:{call.attempt}"
     seen = f"{own}:{call.kind}:{call.row.fence}"
-    facts = [] if reply.sight is None else _observed(relay, call, reply.sight, order, seen)
+    facts = [] if reply.sight is None else _observed(turn, call, reply.sight, seen)
     if call.kind == "read":
-        return facts or _given_up(relay, call, reply.sight, f"{seen}:exhausted")
+        return facts or _given_up(turn, call, reply.sight, f"{seen}:exhausted")
     if call.kind == "look_up":
-        return _concluded(relay, call, order, facts, now, None, f"{seen}:outcome")
+        return _concluded(turn, call, facts, now, f"{seen}:outcome")
+    generation = call.row.key.generation
     match reply.result:
         case Delivered(sighting=sighting):
-            return [*facts, Fact(EffectDelivered(call.effect, call.row.key.generation, call.attempt, sighting), own)]
+            return [*facts, Fact(EffectDelivered(call.effect, generation, call.attempt, sighting), own)]
+        case Refused(reason=reason) if facts:
+            return _concluded(turn, call, facts, now, own, refusal=reason)
         case Refused(reason=reason):
-            if facts:
-                return _concluded(relay, call, order, facts, now, reason, own)
-            return [Fact(_unknown(call, f"refused ({reason}), not read back"), own)]
+            reason = f"refused ({reason}), not read back"
+            return [Fact(EffectUnknown(call.effect, generation, call.attempt, reason), own)]
         case Unknown(reason=reason):
-            return [*facts, Fact(_unknown(call, reason), own)]
-        case Retry(reason=reason, after=after, burnt=burnt):
-            return [*facts, *_turned_away(relay, call, order, reason, after, own, burnt=burnt)]
+            return [*facts, Fact(EffectUnknown(call.effect, generation, call.attempt, reason), own)]
+        case Retry():
+            return [*facts, *_turned_away(turn, call, reply.result, own)]
         case None:
             return facts
-    raise AssertionError(reply.result)
 
 
-def _unknown(call: Call, reason: str) -> EffectUnknown:
-    return EffectUnknown(call.effect, call.row.key.generation, call.attempt, reason)
-
-
-def _observed(relay: Relay, call: Call, sight: Sight, order: Order, source_id: str) -> list[Fact]:
+def _observed(turn: Turn, call: Call, sight: Sight, source_id: str) -> list[Fact]:
     """A look-up as a fact; nothing if there was no answer."""
     generation, sent_at = call.row.key.generation, call.row.now
     match sight:
@@ -103,7 +103,7 @@ def _observed(relay: Relay, call: Call, sight: Sight, order: Order, source_id: s
             event = DetailsFetched(
                 asked_after=Position(call.asked_after),
                 sent_at=sent_at,
-                settles_at=sent_at + timedelta(seconds=relay.windows.get_settle),
+                settles_at=sent_at + timedelta(seconds=turn.relay.windows.get_settle),
                 status=details.status,
                 said=details.said,
                 external=details.external,
@@ -111,7 +111,7 @@ def _observed(relay: Relay, call: Call, sight: Sight, order: Order, source_id: s
                 currency=details.currency,
                 total=details.total,
                 created_at=details.created_at,
-                basis=mac(relay.vault, call.row.key.store, details.basis).hex(),
+                basis=mac(turn.relay.vault, call.row.key.store, details.basis).hex(),
                 unmapped=details.unmapped,
                 money=details.money,
             )
@@ -123,42 +123,40 @@ def _observed(relay: Relay, call: Call, sight: Sight, order: Order, source_id: s
 
 
 def _concluded(
-    relay: Relay, call: Call, order: Order, facts: list[Fact], now: datetime, refusal: str | None, source_id: str
+    turn: Turn, call: Call, facts: list[Fact], now: datetime, source_id: str, *, refusal: str | None = None
 ) -> list[Fact]:
-    order = ahead(order, [fact.event for fact in facts], now)
-    slot = slot_of(order, call.row.key)
+    """The observation with its conclusion, if there is one for the attempt that we speak of."""
+    order = turn.ahead(facts, now)
+    slot = slot_for(order, call.row)
     if slot is None or slot.attempt != call.attempt:
-        return facts  # the attempt that we speak of is over; what we saw is worth recording all the same
-    policy = relay.lines[call.row.key.store].policy
-    outcome = conclude(order, policy, slot.effect.destination, retry_in=backoff(relay, slot.tries), refusal=refusal)
+        return facts  # that attempt is over; what we saw is worth recording all the same
+    place, wait = slot.effect.destination, turn.relay.backoff(slot.tries)
+    outcome = conclude(order, turn.policy, place, retry_in=wait, refusal=refusal)
     return facts if outcome is None else [*facts, Fact(outcome, source_id)]
 
 
-def _turned_away(
-    relay: Relay, call: Call, order: Order, reason: str, after: float, source_id: str, *, burnt: bool
-) -> list[Fact]:
+def _turned_away(turn: Turn, call: Call, retry: Retry, source_id: str) -> list[Fact]:
     """The attempt provably did nothing."""
-    slot = slot_of(order, call.row.key)
+    slot = turn.slot
     if slot is None or slot.attempt != call.attempt or slot.phase is not Phase.OPEN:
         return []
-    wait = max(after, backoff(relay, slot.tries))
-    policy = relay.lines[call.row.key.store].policy
-    return [Fact(not_executed(order, policy, slot, reason, retry_in=wait, burnt=burnt), source_id)]
+    wait = max(retry.after, turn.relay.backoff(slot.tries))
+    outcome = not_executed(turn.order, turn.policy, slot, retry.reason, retry_in=wait, burnt=retry.burnt)
+    return [Fact(outcome, source_id)]
 
 
-def _given_up(relay: Relay, call: Call, sight: Sight | None, source_id: str) -> list[Fact]:
-    """A read that failed too often is an exception for a person."""
-    policy = relay.lines[call.row.key.store].policy
-    if isinstance(sight, Retry) and (not sight.burnt or sight.closed):
-        return []
-    if call.row.failures + 1 < policy.max_attempts:
+def _given_up(turn: Turn, call: Call, sight: Sight | None, source_id: str) -> list[Fact]:
+    """A read that failed too often is an exception for a person; a closed or busy door does not count."""
+    excused = isinstance(sight, Retry) and not sight.burnt
+    if excused or call.row.failures + 1 < turn.policy.max_attempts:
         return []
     reason = sight.reason if isinstance(sight, Retry | Missing) else "no answer"
     return [Fact(EffectExhausted(call.effect, call.row.key.generation, 0, reason), source_id)]
 
 
-def _pause_if_closed(conn: sa.Connection, key: Key, place: Destination, reply: Reply) -> None:
+def _pause_if_closed(turn: Turn, call: Call, reply: Reply) -> None:
     """Credentials that are turned away stop the connection, not the order."""
     for said in (reply.result, reply.sight):
         if isinstance(said, Retry) and said.closed:
-            progress.pause(conn, key.store, place.value, said.reason, POLICY)
+            place = call.effect.destination.value
+            progress.pause(turn.conn, call.row.key.store, place, said.reason, POLICY)

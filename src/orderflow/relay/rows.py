@@ -6,70 +6,43 @@ It never says anything that the fold does not say.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
-
-import sqlalchemy as sa
+from typing import Any
 
 from orderflow.connectors import Missing, Retry
 from orderflow.domain.events import Effect
 from orderflow.domain.order import Order, Phase, Slot
-from orderflow.relay.work import Relay, Reply, slot_of
+from orderflow.relay.work import Relay, Reply, Turn, slot_for
 from orderflow.store import outbox
-from orderflow.store.outbox import Row
 
 
-def follow(
-    conn: sa.Connection,
-    row: Row,
-    order: Order,
-    now: datetime,
-    *,
-    relay: Relay | None = None,
-    reply: Reply | None = None,
-    learnt: bool = True,
-) -> None:
-    """Let the row say what the fold says: still unknown, to be tried again, or out of the outbox."""
-    slot = slot_of(order, row.key)
+def follow(turn: Turn, order: Order, now: datetime, *, reply: Reply | None = None, learnt: bool = True) -> None:
+    """Let the row say what the fold says once `order` is recorded. `learnt`: the call brought something to record."""
+    slot = slot_for(order, turn.row)
     if slot is not None and slot.phase is Phase.AGAIN:
-        outbox.change(
-            conn,
-            row.key,
-            state="planned",
-            attempt=slot.attempt,
-            failures=0,
-            next_at=slot.again_at or now,
-            lease_until=None,
-            reason=slot.reason,
-        )
+        _wait(turn, slot.again_at or now, state="planned", attempt=slot.attempt, failures=0, reason=slot.reason)
     elif slot is not None:
-        failures = 0 if learnt else row.failures + 1
-        next_at = _next_look_up(relay, slot, failures, now) if relay else now
-        outbox.change(
-            conn,
-            row.key,
-            state="unknown",
-            failures=failures,
-            next_at=next_at,
-            lease_until=None,
-            reason=slot.reason,
-        )
-    elif row.key.effect in _READS and not learnt and relay is not None:
-        sight = reply.sight if reply else None
-        counts = not isinstance(sight, Retry) or sight.burnt
-        wait = max(backoff(relay, row.failures + 1), sight.after if isinstance(sight, Retry) else 0.0)
-        outbox.change(
-            conn,
-            row.key,
-            failures=row.failures + counts,
-            next_at=now + timedelta(seconds=wait),
-            lease_until=None,
-            reason=sight.reason if isinstance(sight, Retry | Missing) else "no answer",
-        )
+        failures = 0 if learnt else turn.row.failures + 1
+        next_at = _next_look_up(turn.relay, slot, failures, now)
+        _wait(turn, next_at, state="unknown", failures=failures, reason=slot.reason)
+    elif Effect(turn.row.key.effect).reads and not learnt:
+        _read_again(turn, reply, now)
     else:
-        outbox.remove(conn, row.key)
+        outbox.remove(turn.conn, turn.row.key)
 
 
-_READS: Final = frozenset(effect.value for effect in Effect if effect.reads)
+def _wait(turn: Turn, next_at: datetime, **columns: Any) -> None:
+    outbox.change(turn.conn, turn.row.key, next_at=next_at, lease_until=None, **columns)
+
+
+def _read_again(turn: Turn, reply: Reply | None, now: datetime) -> None:
+    sight = reply.sight if reply is not None else None
+    failures, after, reason = turn.row.failures + 1, 0.0, "no answer"
+    if isinstance(sight, Retry):
+        failures, after, reason = turn.row.failures + sight.burnt, sight.after, sight.reason
+    elif isinstance(sight, Missing):
+        reason = sight.reason
+    wait = max(after, turn.relay.backoff(turn.row.failures + 1))
+    _wait(turn, now + timedelta(seconds=wait), failures=failures, reason=reason)
 
 
 def _next_look_up(relay: Relay, slot: Slot, failures: int, now: datetime) -> datetime:
@@ -77,12 +50,6 @@ def _next_look_up(relay: Relay, slot: Slot, failures: int, now: datetime) -> dat
     windows = relay.windows
     pause = timedelta(seconds=min(windows.longest, windows.look_up * 2.0 ** min(failures, 20)))
     soon = slot.since + timedelta(seconds=windows.look_up)
-    if slot.absents or now >= slot.counts_from:
+    if slot.absents or now >= slot.counts_from or now < soon:
         return now + pause
-    return now + pause if now < soon else max(slot.counts_from, now + pause)
-
-
-def backoff(relay: Relay, tries: int) -> float:
-    """Seconds: capped exponential, full jitter."""
-    windows = relay.windows
-    return relay.rng.uniform(0.0, min(windows.longest, windows.retry * 2.0 ** min(tries, 20)))
+    return max(slot.counts_from, now + pause)

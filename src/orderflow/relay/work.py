@@ -1,4 +1,4 @@
-"""What the relay works with: its means, one call to make, and what came back.
+"""What the relay works with: its means, a turn at one row, a call to make, and what came back.
 
 It never acts.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import sqlalchemy as sa
@@ -16,7 +17,8 @@ from orderflow.connectors import Connector, Result, Sight, Subject
 from orderflow.domain.events import Destination, Effect
 from orderflow.domain.order import Order, Slot
 from orderflow.domain.policy import StorePolicy
-from orderflow.store.outbox import Key, Row
+from orderflow.orders import Fact, ahead, commit
+from orderflow.store.outbox import Row
 from orderflow.store.vault import Vault
 
 POLICY: Final = "orderflow"
@@ -33,20 +35,22 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Seconds. A request's first byte leaves within `send`, a call ends within `call`; `get_settle` must be longer
-    than Glopal's GET may lag behind its events. Look-ups begin after `look_up` and back off from `retry` to `longest`.
+    """Times of a relay, in seconds.
+
+    A request's first byte leaves within `send`, a call ends within `call`; `get_settle` must be longer than Glopal's
+    GET may lag behind its events. Look-ups begin after `look_up`; retries back off from `retry` to `longest`.
     """
 
     send: float = 10.0
     call: float = 30.0
     get_settle: float = 60.0
     look_up: float = 2.0
-    retry: float = 2.0
+    retry: float = 5.0
     longest: float = 3600.0
 
     @property
     def lease(self) -> float:
-        """Longer than any call that begins in time, with its look-up afterwards."""
+        """Longer than a call that begins in time and the look-up that reads a refusal back."""
         return self.send + 2 * self.call + 5.0
 
 
@@ -62,10 +66,65 @@ class Relay:
     rng: random.Random = field(default_factory=random.Random)
     windows: Windows = field(default_factory=Windows)
 
+    def backoff(self, tries: int) -> float:
+        """Seconds to wait after so many tries: capped exponential, full jitter."""
+        return self.rng.uniform(0.0, min(self.windows.longest, self.windows.retry * 4.0 ** min(tries - 1, 20)))
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One row in one transaction, with its order as it stands."""
+
+    conn: sa.Connection
+    relay: Relay
+    row: Row
+    order: Order
+
+    @property
+    def policy(self) -> StorePolicy:
+        """How the row's store wants its orders handled."""
+        return self.relay.lines[self.row.key.store].policy
+
+    @property
+    def slot(self) -> Slot | None:
+        """The fold's slot, if it is about this row's key."""
+        return slot_for(self.order, self.row)
+
+    @property
+    def reference(self) -> str:
+        """Our name for the order at every destination."""
+        return f"glopal:{self.row.key.store}:{self.row.key.order_id}"
+
+    @property
+    def subject(self) -> Subject:
+        """Whom a look-up for this row asks about."""
+        known = tuple(sighting.shop_id for sighting in self.order.shop.seen)
+        return Subject(self.row.key.store, self.row.key.order_id, self.reference, known)
+
+    def commit(self, *facts: Fact) -> bool:
+        """Append onto exactly this history; False if the facts were known. Raises `RaceError` if it has grown."""
+        key = self.row.key
+        return commit(self.conn, self.relay.vault, key.store, key.order_id, self.order, facts)
+
+    def ahead(self, facts: list[Fact], now: datetime) -> Order:
+        """The order as it will be once `facts` are recorded."""
+        return ahead(self.order, [fact.event for fact in facts], now)
+
+
+def slot_for(order: Order, row: Row) -> Slot | None:
+    """The slot that an order has for the row's key, if it is under way."""
+    slot = order.slot(Destination(row.key.destination))
+    if slot is None or (slot.effect, slot.generation) != (row.key.effect, row.key.generation):
+        return None
+    return slot
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What to do outside any transaction. `kind` is send, look_up or read; `deadline` is on the relay's boottime."""
+    """What to do outside any transaction. `kind` is send, look_up or read; `deadline` is on the relay's boottime.
+
+    `asked_after` is the order's last position when the call was prepared.
+    """
 
     row: Row
     kind: str
@@ -75,7 +134,6 @@ class Call:
     request: bytes | None = None
     attempt: int = 0
     deadline: float = 0.0
-    started: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +143,3 @@ class Reply:
     result: Result | None
     sight: Sight | None
     seconds: float
-
-
-def slot_of(order: Order, key: Key) -> Slot | None:
-    """The fold's slot, if it is about this key."""
-    slot = order.slot(Destination(key.destination))
-    if slot is None or (slot.effect, slot.generation) != (key.effect, key.generation):
-        return None
-    return slot
-
-
-def reference(key: Key) -> str:
-    """Our name for the order at every destination."""
-    return f"glopal:{key.store}:{key.order_id}"

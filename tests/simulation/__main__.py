@@ -1,0 +1,39 @@
+"""Replay seeds: `python -m tests.simulation 17` shows every step, `python -m tests.simulation 0 2000` runs a range."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from orderflow.store import embedded, migrate
+from tests.simulation.check import Broken
+from tests.simulation.simulate import Database, simulate
+
+
+def main(arguments: list[str]) -> int:
+    seeds = [int(arguments[0])] if len(arguments) == 1 else range(int(arguments[0]), int(arguments[1]))
+    counts: Counter[str] = Counter()
+    broken = 0
+    with tempfile.TemporaryDirectory(prefix="orderflow-simulation-") as home:
+        with embedded.start(Path(home), durable=False) as server:
+            migrate.upgrade(server.url)
+            database = Database(server.url)
+            began = time.monotonic()
+            for seed in seeds:
+                try:
+                    counts += simulate(database, seed, verbose=len(arguments) == 1).counts
+                except Broken as error:
+                    broken += 1
+                    print(f"seed {seed}: {error}")
+            took = time.monotonic() - began
+            database.engine.dispose()
+    for name, count in sorted(counts.items()):
+        print(f"{count:8} {name}")
+    print(f"{len(seeds)} seeds, {broken} broken, {took:.1f} s")
+    return 1 if broken else 0
+
+
+sys.exit(main(sys.argv[1:]))

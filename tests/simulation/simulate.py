@@ -1,0 +1,292 @@
+"""One seed, one schedule: the real engine on a real database against a faulty world in virtual time.
+
+Workers are driven step by step (`prepare`, `perform`, `settle`), so that they can crash between any two transactions,
+be suspended past their lease, and overtake each other. Then the faults stop and everything must come to rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import sqlalchemy as sa
+
+from orderflow import intake, relay
+from orderflow.connectors import Capabilities
+from orderflow.connectors.glopal import Glopal
+from orderflow.connectors.shop import Shop
+from orderflow.domain import decisions
+from orderflow.domain.decisions import IllegalTransition
+from orderflow.domain.events import Destination, Ids
+from orderflow.domain.policy import StorePolicy
+from orderflow.glopal.client import Client
+from orderflow.glopal.mapping import Mapping
+from orderflow.intake import Feed
+from orderflow.orders import UnknownOrderError, handle
+from orderflow.projections import catch_up, planner
+from orderflow.projections.orders import Orders
+from orderflow.relay import Call, Line, Relay, Reply, Windows
+from orderflow.store import outbox
+from orderflow.store.connect import APP_ROLE
+from orderflow.store.tables import outbox as outbox_table
+from orderflow.store.vault import Vault, open_vault
+from tests.simulation.check import Broken, at_rest, writes_have_intents
+from tests.simulation.world import BEGIN, World, seconds
+
+VIRTUAL_CLOCK = """
+CREATE OR REPLACE FUNCTION orderflow.wall_clock() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE
+AS $$ SELECT current_setting('orderflow.virtual_now')::timestamptz $$
+"""
+WINDOWS = Windows(send=10.0, call=30.0, get_settle=60.0, look_up=2.0, retry=5.0, longest=600.0)
+MOST_STEPS = 4000
+
+
+class Database:
+    """A migrated database whose clock the simulation sets."""
+
+    def __init__(self, url: str) -> None:
+        owner = sa.create_engine(url, poolclass=sa.NullPool)
+        with owner.begin() as conn:
+            conn.exec_driver_sql(VIRTUAL_CLOCK)
+            conn.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION orderflow.wall_clock() TO {APP_ROLE}")
+        owner.dispose()
+        self.world: World | None = None
+        self._told: datetime | None = None
+        self.engine = sa.create_engine(url, pool_size=1, max_overflow=0, isolation_level="READ COMMITTED")
+        sa.event.listen(self.engine, "connect", self._connected)
+        sa.event.listen(self.engine, "begin", self._began)
+
+    def _connected(self, connection: Any, _record: object) -> None:
+        connection.execute(f"SET ROLE {APP_ROLE}")
+        connection.commit()
+        self._told = None
+
+    def _began(self, conn: sa.Connection) -> None:
+        """Tell the database the time, once each time it has changed."""
+        now = self.world.clock.now if self.world else BEGIN
+        if now != self._told:
+            conn.exec_driver_sql("SELECT set_config('orderflow.virtual_now', %s, false)", (now.isoformat(),))
+            self._told = now
+
+
+@dataclass
+class Worker:
+    """One relay worker and where it stands: nothing, a call to make, or a reply to record; perhaps suspended."""
+
+    relay: Relay
+    call: Call | None = None
+    reply: Reply | None = None
+    asleep_until: datetime | None = None
+
+
+@dataclass
+class Run:
+    """What one seed did."""
+
+    seed: int
+    world: World
+    policy: StorePolicy
+    counts: Counter[str] = field(default_factory=Counter)
+    trace: list[str] = field(default_factory=list)
+
+
+class Simulation:
+    """The engine of one seed."""
+
+    def __init__(self, database: Database, seed: int, *, verbose: bool = False) -> None:
+        self.world = World(seed)
+        database.world = self.world
+        database._told = None
+        self.engine, self.verbose = database.engine, verbose
+        self.rng = rng = Random(f"engine {seed}")
+        self.vault: Vault = open_vault(b"simulation master key, 32 bytes!")
+        world, mapping = self.world, Mapping()
+        self.run = Run(seed, world, StorePolicy(max_attempts=12, early_accept=rng.random() < 0.1))
+        client = Client("http://glopal.test", world.store, "GL.sandbox", transport=world.wire("glopal"))
+        shop = Shop(
+            "http://shop.test",
+            "shop-sandbox",
+            mapping,
+            Capabilities(unique_reference=world.shop.options.unique_reference, settle_window=15.0),
+            transport=world.wire("shop"),
+        )
+        self.feed = Feed(world.store, client, FEED_NAMES, 20, timedelta(minutes=15))
+        line = Line(self.run.policy, {Destination.GLOPAL: Glopal(client, mapping), Destination.SHOP: shop})
+        self.workers = [
+            Worker(Relay(self.engine, self.vault, {world.store: line}, f"w{n}", world.clock.boottime, rng, WINDOWS))
+            for n in range(2)
+        ]
+        self.crashes = rng.choice([0.0, 0.02, 0.15])
+        self.sleeps = rng.choice([0.0, 0.02, 0.15])
+        self.stale_plans = rng.choice([0.0, 0.3])
+        self.faulty = True
+        self.facts = True  # may there be events that planner and read models have not seen?
+        world.on_write = lambda place, request: writes_have_intents(self.engine, world, place, request)
+
+    # ---- the two phases ------------------------------------------------------------------------------------------
+
+    def simulate(self) -> Run:
+        """Faults for a while, then none; then time goes on until well past the reap window."""
+        end = BEGIN + seconds(self.rng.choice([600, 3600, 7200]))
+        self._until(end)
+        self.faulty = False
+        self.world.glopal_faults.stop()
+        self.world.shop_faults.stop()
+        self._until(self.world.clock.now + timedelta(hours=30))
+        intake.reread(self.engine, self.vault, self.feed)
+        self._until(self.world.clock.now + timedelta(hours=26))
+        at_rest(self.engine, self.run)
+        return self.run
+
+    def _until(self, end: datetime) -> None:
+        while self.world.clock.now < end:
+            for _ in range(MOST_STEPS):
+                if not self._step():
+                    break
+            else:
+                raise Broken(f"seed {self.run.seed}: no rest at {self.world.clock.now}")
+            self._let_time_pass(end)
+
+    def _let_time_pass(self, end: datetime) -> None:
+        """To the next moment at which anything may want to happen."""
+        times = [end]
+        if self.world.ahead:
+            times.append(self.world.ahead[0].at)
+        if not self.facts:
+            with self.engine.begin() as conn:
+                due = outbox.next_time(conn, self.world.store)
+            if due is not None:
+                times.append(due)
+        times += [worker.asleep_until for worker in self.workers if worker.asleep_until is not None]
+        later = max(min(times), self.world.clock.now + timedelta(milliseconds=1))
+        self.world.pass_until(later)
+
+    # ---- one step --------------------------------------------------------------------------------------------------
+
+    def _step(self) -> bool:
+        """Let somebody do one thing, chosen by chance. False if nobody had anything to do."""
+        actors = [self._pull, self._plan, *(lambda w=worker: self._work(w) for worker in self.workers)]
+        self.rng.shuffle(actors)
+        for actor in actors:
+            if actor():
+                self.run.counts["steps"] += 1
+                if self.faulty and self.rng.random() < 0.3:
+                    self.world.pass_until(self.world.clock.now + seconds(self.rng.expovariate(2.0)))
+                return True
+        return False
+
+    def _pull(self) -> bool:
+        self._people()
+        if not self.world.news:
+            return False
+        pulled = intake.pull(self.engine, self.vault, self.feed)
+        self.facts = self.facts or bool(pulled.new)
+        if pulled.wait:
+            self.world.later(seconds(pulled.wait), lambda: None)
+        self.world.news = pulled.more
+        if self.faulty and self.rng.random() < 0.1:
+            self.facts = self.facts or bool(intake.reread(self.engine, self.vault, self.feed).new)
+        return True
+
+    def _people(self) -> None:
+        """The operator's commands, once their time has come."""
+        world, chance = self.world, self.rng.random()
+        if self.faulty and world.operator_cancels and chance < 0.05:
+            world.operator_cancels = False
+            self._command(decisions.Cancel("out of stock", "ann"))
+        if self.faulty and world.operator_accepts and chance > 0.97:
+            world.operator_accepts = False
+            entries = [e for e in world.shop.ledger() if e.state in ("draft", "order")]
+            if entries:
+                self._command(decisions.Accept(Ids(entries[0].id, entries[0].number), "ann"))
+
+    def _command(self, command: decisions.Command) -> None:
+        try:
+            handle(self.engine, self.vault, self.world.store, self.world.order_id, command, f"cmd {command}")
+            self.facts = True
+            self._say(f"operator: {command}")
+        except (IllegalTransition, UnknownOrderError) as refused:
+            self._say(f"operator refused: {refused}")
+
+    def _plan(self) -> bool:
+        if not self.facts or (self.faulty and self.rng.random() < self.stale_plans):
+            return False
+        store, policy = self.world.store, self.run.policy
+        with self.engine.begin() as conn:
+            catch_up(conn, store, [Orders()], policy)
+            planner.plan_ahead(conn, store, policy)
+        self.facts = False
+        return True
+
+    def _work(self, worker: Worker) -> bool:
+        """The worker's next step, unless it crashes or falls asleep before it."""
+        now, rng = self.world.clock.now, self.rng
+        if worker.asleep_until is not None:
+            if worker.asleep_until > now and self.faulty:
+                return False
+            worker.asleep_until = None
+        if worker.call is not None and self.faulty:
+            if rng.random() < self.crashes:
+                self._say(f"{worker.relay.owner} crashes before {'settle' if worker.reply else 'perform'}")
+                self.run.counts["crash"] += 1
+                worker.call = worker.reply = None
+                return True
+            if rng.random() < self.sleeps:
+                worker.asleep_until = now + seconds(rng.choice([5.0, 15.0, 100.0, 1000.0]))
+                self.run.counts["sleep"] += 1
+                return True
+        if worker.call is None:
+            return self._prepare(worker)
+        if worker.reply is None:
+            worker.reply = relay.perform(worker.relay, worker.call)
+            self._say(f"{worker.relay.owner} performed {worker.call.kind} {worker.call.row.key}: {worker.reply}")
+            return True
+        before = self._row(worker.call)
+        relay.settle(worker.relay, worker.call, worker.reply)
+        if before is not None and before.fence != worker.call.row.fence:
+            self.run.counts["stale fence"] += 1
+            if self._row(worker.call) != before:
+                raise Broken(f"seed {self.run.seed}: a stale fence touched the row {worker.call.row.key}")
+        worker.call = worker.reply = None
+        self.facts = True
+        return True
+
+    def _prepare(self, worker: Worker) -> bool:
+        prepared = relay.prepare(worker.relay)
+        if isinstance(prepared, Call):
+            worker.call = prepared
+            self._say(f"{worker.relay.owner} prepared {prepared.kind} {prepared.row.key} attempt {prepared.attempt}")
+            self.run.counts[f"{prepared.kind} {prepared.effect}"] += 1
+            self.facts = True
+        elif prepared is not None:
+            self.facts = True
+        return prepared is not None
+
+    def _row(self, call: Call) -> Any:
+        """The outbox row of a call as it stands."""
+        names = ("store", "order_id", "destination", "effect", "generation")
+        where = [outbox_table.c[name] == getattr(call.row.key, name) for name in names]
+        with self.engine.begin() as conn:
+            return conn.execute(sa.select(outbox_table).where(*where)).one_or_none()
+
+    def _say(self, text: str) -> None:
+        line = f"{self.world.clock.now:%d %H:%M:%S.%f} {text}"
+        self.run.trace.append(line)
+        if self.verbose:
+            print(line)
+
+
+FEED_NAMES = ("order.received", "order.ready", "order.accepted", "order.completed", "order.cancelled", "return.requested")
+
+
+def simulate(database: Database, seed: int, *, verbose: bool = False) -> Run:
+    """Run one seed. Raises `Broken` with the seed and its trace where a promise is broken."""
+    simulation = Simulation(database, seed, verbose=verbose)
+    try:
+        return simulation.simulate()
+    except Broken as broken:
+        broken.add_note("\n".join(simulation.run.trace[-60:]))
+        raise

@@ -1,0 +1,100 @@
+"""The oracle is tested too: each planted bug must be caught by the simulation, by the promise it breaks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from orderflow.connectors import Retry, Unknown
+from orderflow.domain import conclusions, order, slots
+from orderflow.relay import call, intent, outcome
+from tests.simulation.check import Broken
+from tests.simulation.simulate import Database, simulate
+
+SEEDS = range(10_000, 10_400)
+
+
+@pytest.fixture(scope="module")
+def database(module_database_url):
+    made = Database(module_database_url)
+    yield made
+    made.engine.dispose()
+
+
+def caught(database) -> str:
+    """What the first broken seed said; fails if no seed was broken."""
+    for seed in SEEDS:
+        try:
+            simulate(database, seed)
+        except Broken as broken:
+            return str(broken)
+    pytest.fail(f"survived {len(SEEDS)} seeds")
+
+
+def look_up_skipped_after_a_timeout(monkeypatch):
+    """A timeout is taken for a failure: sent again without asking."""
+    perform = call.perform
+
+    def hasty(relay, call_):
+        reply = perform(relay, call_)
+        if isinstance(reply.result, Unknown):
+            return replace(reply, result=Retry("timeout"))
+        return reply
+
+    monkeypatch.setattr("orderflow.relay.perform", hasty)
+
+
+def fence_unchecked(monkeypatch):
+    """A worker whose lease is over writes its row all the same."""
+    monkeypatch.setattr(outcome, "holds_fence", lambda _conn, _row: True)
+
+
+def cancel_checked_outside_the_intents_transaction(monkeypatch):
+    """Whether it is still due is asked when the row is planned, not again when the intent is recorded."""
+    monkeypatch.setattr(intent, "still_due", intent_from_the_row)
+
+
+def intent_from_the_row(order_, policy, row):
+    from orderflow.domain.events import Effect  # noqa: PLC0415
+    from orderflow.domain.policy import Due, accept_ids  # noqa: PLC0415
+
+    effect = Effect(row.key.effect)
+    ids = accept_ids(order_, policy) or order_.accept_ids
+    return Due(effect, row.key.generation, row.now, row.target, ids)
+
+
+def absent_counted_once(monkeypatch):
+    """A single look-up that finds nothing is believed."""
+    monkeypatch.setattr(conclusions, "ABSENTS_NEEDED", 1)
+    monkeypatch.setattr(slots, "_absence_counted", count_at_once)
+
+
+def count_at_once(order_, destination, _sent_at):
+    slot = order_.slot(destination)
+    if slot is None or slot.phase is not order.Phase.OPEN or slots.is_done(order_, slot):
+        return order_
+    return order_.with_slot(destination, replace(slot, absents=slot.absents + 1))
+
+
+def generation_counted_at_refusal(monkeypatch):
+    """A refusal ends the generation but parks nothing: the same thing falls due at once, under a new key."""
+    monkeypatch.setattr(slots, "_park", lambda order_, *_: order_)
+
+
+BUGS = {
+    look_up_skipped_after_a_timeout: "look-ups that count",
+    fence_unchecked: "fence",
+    cancel_checked_outside_the_intents_transaction: "",
+    absent_counted_once: "look-ups that count",
+    generation_counted_at_refusal: "rest",
+}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.__name__)
+def test_a_planted_bug_is_caught(database, monkeypatch, bug):
+    """The simulation fails, and says why."""
+    bug(monkeypatch)
+    said = caught(database)
+    assert BUGS[bug] in said, said

@@ -1,0 +1,211 @@
+"""The world of one seed: virtual time, a fake Glopal and a fake shop behind faulty wires, and the script of one order.
+
+It never looks at what orderflow thinks.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any
+
+import httpx
+
+from orderflow.sandbox import App, Cut, Faults, Glopal, GlopalOptions, Request, Shop, ShopOptions, deliver
+from orderflow.sandbox.glopal_options import Emission
+
+BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+@dataclass
+class Clock:
+    """Virtual time. It only goes forward."""
+
+    now: datetime = BEGIN
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def boottime(self) -> float:
+        return (self.now - BEGIN).total_seconds()
+
+
+@dataclass(order=True)
+class Happening:
+    """Something that the world will do by itself."""
+
+    at: datetime
+    number: int
+    action: Callable[[], None] = field(compare=False)
+
+
+class Wire(httpx.BaseTransport):
+    """Carries requests to an app in this process, with faults; `sent` is asked for every write that arrives."""
+
+    def __init__(self, world: World, app: App, faults: Faults, place: str) -> None:
+        self.world, self.app, self.faults, self.place = world, app, faults, place
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        wire = Request(
+            request.method,
+            request.url.raw_path.split(b"?")[0].decode(),
+            tuple(request.url.params.multi_items()),
+            {name.lower(): value for name, value in request.headers.items()},
+            request.content,
+        )
+        if request.method != "GET":
+            self.world.writes.append((self.place, wire))
+            self.world.on_write(self.place, wire)
+        try:
+            answer = deliver(self.app, wire, self.faults.choose(wire), self.world.later)
+        except Cut as cut:
+            if not cut.sent:
+                raise httpx.ConnectError("refused", request=request) from None
+            raise httpx.ReadTimeout("no answer", request=request) from None
+        self.world.news = True
+        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
+
+
+class World:
+    """Glopal, the shop, and what is going to happen."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = rng = Random(seed)
+        self.clock = Clock()
+        self.store = f"s{seed}"
+        self.ahead: list[Happening] = []
+        self.numbers = count()
+        self.news = True
+        self.writes: list[tuple[str, Request]] = []
+        self.on_write: Callable[[str, Request], None] = lambda _place, _request: None
+        self.get_lag = rng.choice([0.0, 0.0, 5.0, 20.0])
+        self.search_lag = rng.choice([0.0, 0.0, 3.0, 10.0])
+        self.glopal = Glopal(
+            clock=self.clock,
+            rng=Random(rng.random()),
+            options=GlopalOptions(
+                emit_accepted_completed=rng.random() < 0.5,
+                get_lag=lambda: seconds(rng.uniform(0, self.get_lag)),
+                emission=lambda _name: self._emission(),
+                accept_takes=seconds(rng.choice([0, 0, 2, 40])),
+                external_before_accept=rng.choice(["null", "absent", "null members"]),
+            ),
+        )
+        self.shop = Shop(
+            clock=self.clock,
+            rng=Random(rng.random()),
+            options=ShopOptions(
+                unique_reference=rng.random() < 0.3,
+                search_lag=lambda: seconds(rng.uniform(0, self.search_lag)),
+                answer_without_id=rng.choice([0.0, 0.0, 0.3]),
+                refuse=(lambda _body: "no_stock") if rng.random() < 0.05 else None,
+            ),
+        )
+        self.glopal_faults = self._faults()
+        self.shop_faults = self._faults()
+        self.order_id = ""
+        self._script()
+
+    def wire(self, place: str) -> Wire:
+        if place == "glopal":
+            return Wire(self, self.glopal.handle, self.glopal_faults, place)
+        return Wire(self, self.shop.handle, self.shop_faults, place)
+
+    # ---- chance ----------------------------------------------------------------------------------------------------
+
+    def _faults(self) -> Faults:
+        """A swarm: each seed draws which faults are on, and how often."""
+        rng = self.rng
+        kinds = ["refused", "cut_before", "cut_after", "late", "throttled", "error_500", "error_503", "error_after"]
+        on: dict[Any, float] = {kind: rng.choice([0.02, 0.1, 0.25]) for kind in kinds if rng.random() < 0.4}
+        total = sum(on.values())
+        rates = {kind: rate * min(1.0, 0.7 / total) for kind, rate in on.items()} if total else {}
+        return Faults(Random(rng.random()), rates, delay=lambda: seconds(rng.choice([1, 20, 90, 600, 5000])))
+
+    def _emission(self) -> Emission:
+        rng, odd = self.rng, self.rng.random()
+        if odd < 0.7:
+            return Emission()
+        if odd < 0.8:
+            return Emission(copies=2)
+        if odd < 0.95:
+            return Emission(delay=seconds(rng.choice([1, 30, 200])))
+        return Emission(delay=seconds(rng.choice([30, 200])), backdated=True)
+
+    # ---- the script ------------------------------------------------------------------------------------------------
+
+    def _script(self) -> None:
+        """One life: where it goes, when, and what people do to it meanwhile."""
+        rng = self.rng
+        self.order_id = self.glopal.place(self.store)
+        gap = rng.choice([0.5, 3.0, 30.0, 300.0])
+        acts: list[str] = []
+        if rng.random() < 0.85:
+            acts.append("ready")
+        if rng.random() < 0.1:
+            acts.append("accept_elsewhere")
+        if rng.random() < 0.4:
+            acts.append("complete")
+        if rng.random() < 0.45:
+            acts.insert(rng.randint(0, len(acts)), "cancel")
+        if rng.random() < 0.05:
+            acts.append("fulfil")
+        self.operator_cancels = rng.random() < 0.12
+        self.operator_accepts = rng.random() < 0.05
+        at = timedelta(0)
+        for act in acts:
+            at += seconds(rng.expovariate(1 / gap))
+            self.later(at, lambda act=act: self._act(act, 0))
+        if rng.random() < 0.1:
+            name = rng.choice(["order.received", "order.ready", "order.cancelled", "order.returned", "return.requested"])
+            if name != "order.cancelled":
+                self.later(at * rng.random(), lambda: self._report(name))
+
+    def _act(self, act: str, tries: int) -> None:
+        """Some acts have to wait for others; they are tried again for a while."""
+        try:
+            match act:
+                case "ready":
+                    self.glopal.ready(self.store, self.order_id)
+                case "complete":
+                    self.glopal.complete(self.store, self.order_id)
+                case "cancel":
+                    self.glopal.cancel(self.store, self.order_id, by=self.rng.choice(["glopal", "merchant"]))
+                case "accept_elsewhere":
+                    self.glopal.accept_elsewhere(self.store, self.order_id, "elsewhere", "E-1")
+                case "fulfil":
+                    orders = [entry.id for entry in self.shop.ledger() if entry.state == "order"]
+                    if not orders:
+                        raise ValueError("nothing to fulfil")
+                    self.shop.fulfil(orders[0])
+        except ValueError:
+            if tries < 8:
+                self.later(seconds(30.0 * (tries + 1)), lambda: self._act(act, tries + 1))
+        self.news = True
+
+    def _report(self, name: str) -> None:
+        """Something that nothing caused; a bogus cancellation is not among it (it would have to end held)."""
+        self.glopal.report(self.store, self.order_id, name)
+        self.news = True
+
+    # ---- time ------------------------------------------------------------------------------------------------------
+
+    def later(self, delay: timedelta, action: Callable[[], None]) -> None:
+        heapq.heappush(self.ahead, Happening(self.clock.now + delay, next(self.numbers), action))
+
+    def pass_until(self, time: datetime) -> None:
+        """Let time pass, and happen what is to happen on the way."""
+        while self.ahead and self.ahead[0].at <= time:
+            happening = heapq.heappop(self.ahead)
+            self.clock.now = max(self.clock.now, happening.at)
+            happening.action()
+            self.news = True
+        self.clock.now = max(self.clock.now, time)
