@@ -104,6 +104,10 @@ def test_money_holds_promotion_but_neither_withdrawal_nor_reaping() -> None:
     assert Effect.PROMOTE not in {e for e, _ in names}
     order = then(then(order, Reported(Report.CANCELLED)), Reported(Report.READY))
     assert [d.effect for d in effects_due(order, policy)] == [Effect.FETCH]
+    for wait in (0, 300):
+        order = then(order, answer(order, Status.READY, sent=wait))
+    assert {h.reason for h in order.holds} == {HoldReason.OVERRULED}
+    assert {d.effect for d in effects_due(order, policy)} == {Effect.FETCH}, "overruled stops them as well"
 
 
 # --- details as authority -------------------------------------------------------------------------------------------
