@@ -10,7 +10,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping as Dict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,15 +20,15 @@ from typing import Final
 import sqlalchemy as sa
 
 from orderflow import config, intake, relay
-from orderflow.config import Settings, StoreSettings
+from orderflow.config import ConfigError, Settings, StoreSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
 from orderflow.glopal.client import Client
-from orderflow.glopal.mapping import Mapping as DetailsMapping
-from orderflow.glopal.routes import routes_from
+from orderflow.glopal.mapping import Mapping, mapping_from
+from orderflow.glopal.routes import routes
 from orderflow.intake import Feed
 from orderflow.projections import Projection, catch_up, planner
 from orderflow.projections.anomalies import Anomalies
@@ -50,11 +51,11 @@ class App:
 
     engine: sa.Engine
     vault: Vault
-    feeds: Mapping[str, Feed]
-    lines: Mapping[str, Line]
+    feeds: Dict[str, Feed]
+    lines: Dict[str, Line]
     windows: Windows
     workers: int
-    poll_seconds: Mapping[str, float]
+    poll_seconds: Dict[str, float]
 
     def policy(self, store: str) -> StorePolicy:
         return self.lines[store].policy
@@ -106,13 +107,10 @@ def build(settings: Settings, url: str) -> App:
 
 def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:
     glopal = store.glopal
-    return Client(
-        glopal.base_url,
-        glopal.store_id or name,
-        glopal.key.read(f"stores.{name}.glopal.key"),
-        routes=routes_from(glopal.routes),
-        total_seconds=call_seconds,
-    )
+    key = glopal.key.read(f"stores.{name}.glopal.key")
+    with _blaming(f"stores.{name}.glopal"):
+        table = routes(glopal.routes)
+        return Client(glopal.base_url, glopal.store_id or name, key, routes=table, total_seconds=call_seconds)
 
 
 def _feed(name: str, store: StoreSettings) -> Feed:
@@ -122,23 +120,32 @@ def _feed(name: str, store: StoreSettings) -> Feed:
 
 
 def _line(name: str, store: StoreSettings, settings: Settings) -> Line:
-    mapping, seconds = DetailsMapping(), settings.windows.call
-    shop = Shop(
-        store.shop.base_url,
-        store.shop.key.read(f"stores.{name}.shop.key"),
-        mapping,
-        Capabilities(unique_reference=store.shop.unique_reference, settle_window=store.shop.settle_seconds),
-        total_seconds=seconds,
-    )
+    with _blaming(f"stores.{name}.glopal"):
+        mapping = mapping_from(store.glopal.mapping)
+    at_glopal = Capabilities(drafts=False, settle_window=store.glopal.settle_seconds)
+    glopal = Glopal(_client(name, store, settings.windows.call), mapping, at_glopal)
     connectors: dict[Destination, Connector] = {
-        Destination.GLOPAL: Glopal(
-            _client(name, store, seconds),
-            mapping,
-            Capabilities(drafts=False, settle_window=store.glopal.settle_seconds),
-        ),
-        Destination.SHOP: shop,
+        Destination.GLOPAL: glopal,
+        Destination.SHOP: _shop(name, store, mapping, settings.windows.call),
     }
     return Line(config.policy(store), connectors)
+
+
+def _shop(name: str, store: StoreSettings, mapping: Mapping, call_seconds: float) -> Shop:
+    shop = store.shop
+    able = Capabilities(unique_reference=shop.unique_reference, settle_window=shop.settle_seconds)
+    key = shop.key.read(f"stores.{name}.shop.key")
+    with _blaming(f"stores.{name}.shop"):
+        return Shop(shop.base_url, key, mapping, able, total_seconds=call_seconds)
+
+
+@contextmanager
+def _blaming(key: str) -> Iterator[None]:
+    """An address, key, route or path that cannot be is a mistake in the settings."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{key}: {error}") from None
 
 
 # --- work -----------------------------------------------------------------------------------------------------------

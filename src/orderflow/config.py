@@ -46,7 +46,7 @@ class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GlopalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Glopal's API for one store. `store_id` is Glopal's name of it; `routes` overrides assumed entries.
+    """Glopal's API for one store. `store_id` is Glopal's name of it; `routes` and `mapping` override assumed entries.
 
     `settle_seconds`: how long after a call its GET may still not show what was done (ASSUMED, nothing is documented).
     """
@@ -69,6 +69,7 @@ class GlopalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trailing_minutes: float = 15.0
     settle_seconds: float = 60.0
     routes: dict[str, Any] = {}
+    mapping: dict[str, Any] = {}
 
 
 class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
