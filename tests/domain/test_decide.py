@@ -264,6 +264,17 @@ def test_one_name_is_one_refund() -> None:
             decide(order, Refund("r", amount, currency, "broken", "ann"))
 
 
+def test_a_refused_refund_frees_its_share() -> None:
+    """What Glopal would not pay back may be asked for again, under another name; what was given up is still counted."""
+    order, _ = obey(paid(), Refund("r", Decimal(100), "EUR", "broken", "ann"))
+    refused = replace(order, refunds=(replace(order.refunds[0], outcome="refused"),))
+    assert len(decide(refused, Refund("r2", Decimal(100), "EUR", "broken", "ann"))) == 1
+    for outcome in ("requested", "delivered", "exhausted"):
+        counted = replace(order, refunds=(replace(order.refunds[0], outcome=outcome),))
+        with pytest.raises(IllegalTransition):
+            decide(counted, Refund("r2", Decimal("0.01"), "EUR", "broken", "ann"))
+
+
 def test_no_refund_under_contradiction() -> None:
     """While we do not know whether the sale lives, no money moves."""
     order = replace(then(then(paid(), Reported(Report.CANCELLED)), Reported(Report.READY)), status=Status.ACCEPTED)
