@@ -117,7 +117,7 @@ CREATE TABLE orderflow.outbox (
     CONSTRAINT outbox_intent CHECK (
         state NOT IN ('intent', 'unknown')
         OR (NOT reads AND attempt > 0 AND request IS NOT NULL AND request_key IS NOT NULL AND digest IS NOT NULL
-            AND send_by IS NOT NULL AND counts_from >= send_by)),
+            AND send_by IS NOT NULL AND counts_from IS NOT NULL AND counts_from >= send_by)),
     CONSTRAINT outbox_lane CHECK (lane IN ('live', 'redrive', 'reconcile'))
 );
 -- At most one write under way per order and destination; reads never take that slot.

@@ -66,9 +66,12 @@ def catch_up(
 
 
 def reset(conn: sa.Connection, store: str, projection: Projection) -> None:
-    """Empty the read model of `store`; the next `catch_up` begins at position 1."""
-    conn.execute(sa.delete(projection.table).where(projection.table.c.store == store))
+    """Empty the read model of `store`; the next `catch_up` begins at position 1.
+
+    The checkpoint first: that waits for whoever fills the read model right now, whose rows would be left behind.
+    """
     progress.reset(conn, projection.name, store)
+    conn.execute(sa.delete(projection.table).where(projection.table.c.store == store))
 
 
 def rebuild(

@@ -141,12 +141,11 @@ def append(conn: sa.Connection, store: str, units: Sequence[Unit]) -> list[Resul
 
 
 def _result(row: sa.Row[Any]) -> Result:
-    outcome, position, version, order_id, clear = row[1:]
-    if outcome == "appended":
-        return Appended(position, version)
-    if outcome == "duplicate":
-        return Duplicate(position, version, order_id, clear)
-    return Conflict(version)
+    if row.outcome == "appended":
+        return Appended(row.at_position, row.at_version)
+    if row.outcome == "duplicate":
+        return Duplicate(row.at_position, row.at_version, row.known_order, row.known_clear)
+    return Conflict(row.at_version)
 
 
 _RECORD: Final = tuple(events.c[name] for name in Record.__slots__)
@@ -231,7 +230,9 @@ def leaf(store: str, entry: Entry) -> bytes:
     return digest.digest()
 
 
-def chain(previous: bytes, epoch: int, position: int, version: int, recorded_at: datetime, leaf_: bytes) -> bytes:
+def chain(  # noqa: PLR0913, PLR0917 - what a hash is taken over
+    previous: bytes, epoch: int, position: int, version: int, recorded_at: datetime, leaf_: bytes
+) -> bytes:
     """The hash that `append_events` computes in SQL, here for checking it."""
     place = epoch.to_bytes(4, "big") + position.to_bytes(8, "big") + version.to_bytes(8, "big")
     return hashlib.sha256(previous + place + _micros(recorded_at) + leaf_).digest()

@@ -5,6 +5,7 @@ It never decides: rows follow the fold. What has ended leaves the outbox; its hi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
+from typing_extensions import override
 
 from orderflow.store.tables import outbox
 
@@ -26,6 +28,7 @@ class Key:
     effect: str
     generation: int
 
+    @override
     def __str__(self) -> str:
         return f"{self.order_id}:{self.destination}:{self.effect}:{self.generation}"
 
@@ -51,7 +54,9 @@ class Row:
     now: datetime
 
 
-_COLUMNS: Final = ", ".join(Row.__slots__[1:-1])
+_KEY: Final = tuple(Key.__slots__)
+_COLUMNS: Final = (*_KEY, *Row.__slots__[1:-1])
+"""All but the time, as they stand in the table."""
 
 _LEASE: Final = sa.text(
     f"""
@@ -73,28 +78,32 @@ _LEASE: Final = sa.text(
     FROM next, clock
     WHERE (o.store, o.order_id, o.destination, o.effect, o.generation)
         = (next.store, next.order_id, next.destination, next.effect, next.generation)
-    RETURNING o.store, o.order_id, o.destination, o.effect, o.generation, {", ".join(f"o.{c}" for c in _COLUMNS.split(", "))}, clock.now
-    """
+    RETURNING {", ".join(f"o.{column}" for column in _COLUMNS)}, clock.now
+    """  # noqa: S608 - names of columns, no values
 )
 
 
 def lease(conn: sa.Connection, owner: str, seconds: float, stores: list[str] | None = None) -> Row | None:
     """The next row whose time has come, leased to `owner` by the database's clock; its fence goes up by one."""
     row = conn.execute(_LEASE, {"owner": owner, "lease": f"{seconds} seconds", "stores": stores}).one_or_none()
-    return None if row is None else Row(Key(*row[:5]), *row[5:])
+    return None if row is None else _row(row)
 
 
 def rows_of(conn: sa.Connection, store: str, order_id: str) -> list[Row]:
     """The open rows of one order, locked against workers until the transaction ends."""
-    columns = ", ".join(["store", "order_id", "destination", "effect", "generation", *Row.__slots__[1:-1]])
-    query = sa.text(
-        f"SELECT {columns}, orderflow.wall_clock() FROM orderflow.outbox WHERE store = :store AND order_id = :order_id "
-        "ORDER BY destination, effect, generation FOR UPDATE"
+    now = sa.func.orderflow.wall_clock()
+    query = (
+        sa.select(*(outbox.c[column] for column in _COLUMNS), now)
+        .where(outbox.c.store == store, outbox.c.order_id == order_id)
+        .order_by(outbox.c.destination, outbox.c.effect, outbox.c.generation)
+        .with_for_update()
     )
-    return [Row(Key(*row[:5]), *row[5:]) for row in conn.execute(query, {"store": store, "order_id": order_id})]
+    return [_row(row) for row in conn.execute(query)]
 
 
-def plan(conn: sa.Connection, key: Key, *, target: str, reads: bool, next_at: datetime, parked: bool = False) -> None:
+def plan(  # noqa: PLR0913 - what a row is made of
+    conn: sa.Connection, key: Key, *, target: str, reads: bool, next_at: datetime, parked: bool = False
+) -> None:
     """A new planned row; a row with this key that exists already stays as it is."""
     conn.execute(
         insert(outbox)
@@ -103,7 +112,13 @@ def plan(conn: sa.Connection, key: Key, *, target: str, reads: bool, next_at: da
     )
 
 
-def change(conn: sa.Connection, key: Key, *, fence: int | None = None, **columns: Any) -> bool:
+def change(
+    conn: sa.Connection,
+    key: Key,
+    *,
+    fence: int | None = None,
+    **columns: Any,  # noqa: ANN401 - each column has its own type
+) -> bool:
     """Change a row; with `fence` only if nobody leased it since. False if it was not touched."""
     return conn.execute(sa.update(outbox).where(*_is(key, fence)).values(**columns)).rowcount > 0
 
@@ -117,11 +132,16 @@ def next_time(conn: sa.Connection, store: str | None = None) -> datetime | None:
     """When the next row will want attention."""
     due = sa.func.greatest(outbox.c.next_at, sa.func.coalesce(outbox.c.lease_until, outbox.c.next_at))
     query = sa.select(sa.func.min(due)).where(~outbox.c.parked)
-    return conn.scalar(query if store is None else query.where(outbox.c.store == store))
+    found: datetime | None = conn.scalar(query if store is None else query.where(outbox.c.store == store))
+    return found
+
+
+def _row(row: Sequence[Any]) -> Row:
+    return Row(Key(*row[: len(_KEY)]), *row[len(_KEY) :])
 
 
 def _key(key: Key) -> dict[str, Any]:
-    return {name: getattr(key, name) for name in Key.__slots__}
+    return {name: getattr(key, name) for name in _KEY}
 
 
 def _is(key: Key, fence: int | None) -> list[sa.ColumnElement[bool]]:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from orderflow.store.tables import checkpoints, cursors, pauses
 
 _KEPT: Final = 8
-"""Older checkpoints of a reader that are left standing between trims."""
+"""At most so many older checkpoints of a reader are left standing between trims."""
 
 
 def claim_reader(conn: sa.Connection, reader: str, store: str) -> int | None:
@@ -27,6 +27,7 @@ def claim_reader(conn: sa.Connection, reader: str, store: str) -> int | None:
 
 
 def position_of(conn: sa.Connection, reader: str, store: str) -> int:
+    """The position `reader` has come to; 0 before it began."""
     query = (
         sa.select(checkpoints.c.position)
         .where(checkpoints.c.reader == reader, checkpoints.c.store == store)
@@ -39,13 +40,13 @@ def position_of(conn: sa.Connection, reader: str, store: str) -> int:
 def advance(conn: sa.Connection, reader: str, store: str, position: int) -> None:
     """Record that `reader` has read up to `position`. Only under `claim_reader`."""
     conn.execute(insert(checkpoints).values(reader=reader, store=store, position=position))
-    if position % _KEPT == 0:
-        mine = sa.and_(checkpoints.c.reader == reader, checkpoints.c.store == store)
-        conn.execute(sa.delete(checkpoints).where(mine, checkpoints.c.position < position))
+    mine = sa.and_(checkpoints.c.reader == reader, checkpoints.c.store == store)
+    conn.execute(sa.delete(checkpoints).where(mine, checkpoints.c.position < position - position % _KEPT))
 
 
 def reset(conn: sa.Connection, reader: str, store: str) -> None:
-    """Let `reader` begin anew."""
+    """Let `reader` begin anew. Waits for whoever reads in its name right now, and keeps everybody out until the end."""
+    conn.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))"), {"name": f"{reader} {store}"})
     conn.execute(sa.delete(checkpoints).where(checkpoints.c.reader == reader, checkpoints.c.store == store))
 
 
@@ -83,8 +84,9 @@ def cursor_before(conn: sa.Connection, store: str, window: timedelta) -> str | N
     row = conn.execute(old.order_by(cursors.c.seq.desc()).limit(1)).one_or_none()
     if row is None:
         return None
-    conn.execute(sa.delete(cursors).where(cursors.c.store == store, cursors.c.seq < row[0]))
-    return row[1]
+    seq, cursor = row
+    conn.execute(sa.delete(cursors).where(cursors.c.store == store, cursors.c.seq < seq))
+    return str(cursor)
 
 
 # --- pauses ---------------------------------------------------------------------------------------------------------
