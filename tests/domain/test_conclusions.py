@@ -323,3 +323,12 @@ def test_an_intent_of_a_new_key_starts_counting_anew() -> None:
     order = then(order, EffectIntended(Effect.DRAFT, 1, 1, "", "d", by, by))
     assert order.shop_slot is not None
     assert order.shop_slot.tries == 1
+
+
+def test_a_late_outcome_never_takes_a_generation_back() -> None:
+    """Keys that were used stay used, also when an old outcome is recorded last."""
+    order = at(Status.READY)
+    for _ in range(3):
+        order = then(order, answer(order, Status.READY))
+    before = order.generation(Effect.FETCH)
+    assert then(order, EffectRefused(Effect.FETCH, 0, 1, "404")).generation(Effect.FETCH) == before == 4
