@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderflow.glopal.codec import Bad, Good, Page, Unparsable, clear_of, read_page
@@ -55,7 +55,7 @@ def mangled(draw: st.DrawFn, values: st.SearchStrategy[Any]) -> bytes:
     return raw
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300) | mangled(st.fixed_dictionaries({"events": st.lists(EVENTS | VALUES, max_size=4)})))
 def test_pages(raw: bytes) -> None:
     page = read_page(raw)
@@ -77,7 +77,7 @@ def test_pages(raw: bytes) -> None:
             assert element.problem
 
 
-@settings(max_examples=250)
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=300) | mangled(DETAILS))
 def test_details(raw: bytes) -> None:
     details = read_details(raw, Mapping())
