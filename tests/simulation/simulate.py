@@ -21,6 +21,7 @@ from orderflow.connectors.shop import Shop
 from orderflow.domain import decisions
 from orderflow.domain.decisions import IllegalTransition
 from orderflow.domain.events import Destination, Ids
+from orderflow.domain.machine import Status
 from orderflow.domain.policy import StorePolicy
 from orderflow.glopal.client import Client
 from orderflow.glopal.mapping import Mapping
@@ -104,7 +105,9 @@ class Simulation:
         self.rng = rng = Random(f"engine {seed}")
         self.vault: Vault = open_vault(b"simulation master key, 32 bytes!")
         world, mapping = self.world, Mapping()
-        self.run = Run(seed, world, StorePolicy(max_attempts=12, early_accept=rng.random() < 0.1))
+        daily = dict.fromkeys((Status.NEW, Status.RECEIVED, Status.READY, Status.ACCEPTED), timedelta(days=1))
+        policy = StorePolicy(max_attempts=12, early_accept=rng.random() < 0.1, age_limits=daily)
+        self.run = Run(seed, world, policy)
         client = Client("http://glopal.test", world.store, "GL.sandbox", transport=world.wire("glopal"))
         shop = Shop(
             "http://shop.test",
@@ -155,7 +158,7 @@ class Simulation:
         times = [end]
         if self.world.ahead:
             times.append(self.world.ahead[0].at)
-        if not self.facts:
+        if not self.facts and any(worker.asleep_until is None for worker in self.workers):
             with self.engine.begin() as conn:
                 due = outbox.next_time(conn, self.world.store)
             if due is not None:

@@ -128,11 +128,17 @@ def remove(conn: sa.Connection, key: Key, *, fence: int | None = None) -> bool:
     return conn.execute(sa.delete(outbox).where(*_is(key, fence))).rowcount > 0
 
 
+_NEXT_TIME: Final = sa.text(
+    """
+    SELECT min(greatest(next_at, lease_until)) FROM orderflow.outbox
+    WHERE NOT parked AND (CAST(:store AS text) IS NULL OR store = :store)
+    """
+)
+
+
 def next_time(conn: sa.Connection, store: str | None = None) -> datetime | None:
     """When the next row will want attention."""
-    due = sa.func.greatest(outbox.c.next_at, sa.func.coalesce(outbox.c.lease_until, outbox.c.next_at))
-    query = sa.select(sa.func.min(due)).where(~outbox.c.parked)
-    found: datetime | None = conn.scalar(query if store is None else query.where(outbox.c.store == store))
+    found: datetime | None = conn.scalar(_NEXT_TIME, {"store": store})
     return found
 
 
