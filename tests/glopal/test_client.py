@@ -1,6 +1,7 @@
 """The client against the sandbox, against hostile answers, and against the clock."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from random import Random
 
@@ -202,3 +203,28 @@ def test_retry_after_is_a_number_of_seconds_whatever_it_says(text: bytes) -> Non
 def test_codes_are_short_words(body: bytes) -> None:
     code = Reply(400, {}, body).code
     assert code is None or (len(code) <= 64 and code.isascii() and code.isprintable())
+
+
+def test_many_threads_share_a_line() -> None:
+    with sandbox.serve(lambda request: sandbox.Response(200, request.body)) as server:
+        line = Line(server.url, KEY)
+
+        def echoed(number: int) -> bool:
+            body = str(number).encode()
+            got = line.exchange("POST", "/", body=body)
+            return isinstance(got, Reply) and got.body == body
+
+        with ThreadPoolExecutor(16) as threads:
+            assert all(threads.map(echoed, range(800)))
+        line.close()
+
+
+def test_a_connection_that_went_stale_is_not_used() -> None:
+    with sandbox.serve(lambda _: sandbox.Response(200, b"{}")) as server:
+        line = Line(server.url, KEY)
+        for _ in range(3):
+            assert isinstance(line.exchange("POST", "/", body=b"{}"), Reply)
+            server.stop()
+            assert isinstance(line.exchange("POST", "/", body=b"{}"), NotSent)
+            server.start()
+        line.close()

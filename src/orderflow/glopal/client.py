@@ -16,7 +16,7 @@ import httpcore
 import httpx
 from typing_extensions import override
 
-from orderflow.glopal.deadline import deadline, left, pool
+from orderflow.glopal.deadline import Connections, deadline, left
 from orderflow.glopal.replies import Broken, Gate, NotSent, Reply, TooLate, always
 from orderflow.glopal.routes import ROUTES, Route
 
@@ -38,7 +38,6 @@ class LineOptions(TypedDict, total=False):
     tls: ssl.SSLContext | None
     connect_seconds: float
     total_seconds: float
-    connections: int
 
 
 class Line:
@@ -57,13 +56,12 @@ class Line:
         tls: ssl.SSLContext | None = None,
         connect_seconds: float = 5.0,
         total_seconds: float = 30.0,
-        connections: int = 32,
     ) -> None:
         self._base = _base(base_url)
         if not _KEY.fullmatch(key):
             raise ValueError("the key must be visible ASCII characters without spaces")
         self._authorization = f"Bearer {key}"
-        self._transport = transport or _Network(tls, connections)
+        self._transport = transport or _Network(self._base, tls)
         self._traces = isinstance(self._transport, _Network | httpx.HTTPTransport)
         self.connect_seconds = connect_seconds
         self.total_seconds = total_seconds
@@ -165,30 +163,40 @@ def _whole(response: httpx.Response) -> Reply | Broken:
 class _Network(httpx.BaseTransport):
     """The real network: connections with deadlines, as a transport."""
 
-    def __init__(self, tls: ssl.SSLContext | None, connections: int) -> None:
-        self._pool = pool(tls, connections)
+    def __init__(self, base_url: str, tls: ssl.SSLContext | None) -> None:
+        self._connections = Connections(_url(httpx.URL(base_url)).origin, tls)
 
     @override
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
         asked = httpcore.Request(
             request.method,
-            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            _url(request.url),
             headers=request.headers.raw,
             content=request.content,
             extensions=request.extensions,
         )
-        answer = self._pool.handle_request(asked)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer))
+        connection = self._connections.take()
+        try:
+            answer = connection.handle_request(asked)
+        except BaseException:
+            connection.close()
+            raise
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Body(answer, lambda: self._connections.give(connection))
+        )
 
     @override
     def close(self) -> None:
-        self._pool.close()
+        self._connections.close()
+
+
+def _url(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
 
 
 class _Body(httpx.SyncByteStream):
-    def __init__(self, answer: httpcore.Response) -> None:
-        self._answer = answer
+    def __init__(self, answer: httpcore.Response, done: Callable[[], None]) -> None:
+        self._answer, self._done = answer, done
 
     @override
     def __iter__(self) -> Iterator[bytes]:
@@ -197,6 +205,7 @@ class _Body(httpx.SyncByteStream):
     @override
     def close(self) -> None:
         self._answer.close()
+        self._done()
 
 
 @dataclass(frozen=True, slots=True)
