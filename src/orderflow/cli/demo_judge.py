@@ -18,7 +18,7 @@ from orderflow.cli.means import wall_clock
 from orderflow.domain.policy import effects_due, held
 from orderflow.orders import load
 from orderflow.projections import Projection, planner, rebuild
-from orderflow.sandbox import Difference, Row, compare
+from orderflow.sandbox import Difference, Glopal, Row, Shop, compare
 from orderflow.store import log, progress
 from orderflow.store.log import INTAKE, LogDamagedError
 from orderflow.store.tables import outbox, pauses, streams
@@ -52,7 +52,7 @@ def judge(world: World) -> list[Check]:
     lived = [f"{unfinished} lives are not over"] if unfinished else []
     return [
         Check("everything came to rest", [*lived, *at_rest(world.app), *forgotten(world.app)]),
-        *by_promise(differences(world)),
+        *by_promise(differences(world.app, world.glopal, world.shop)),
         *(Check(f"the log of {store} is whole", damage(world.app, store)) for store in sorted(world.app.lines)),
         Check("read models rebuilt from the log equal those kept along the way", list(rebuilt(world.app))),
     ]
@@ -88,13 +88,13 @@ def _orders(conn: sa.Connection) -> Sequence[tuple[str, str]]:
     return [(store, order_id) for store, order_id in conn.execute(known)]
 
 
-def differences(world: World) -> list[Difference]:
+def differences(app: App, glopal: Glopal, shop: Shop) -> list[Difference]:
     """What the sandbox's ledgers say against orderflow."""
     rows: list[Row] = []
-    with world.app.engine.connect() as conn:
-        rows += [_row(conn, world.app, store, order_id) for store, order_id in _orders(conn)]
-    entries = [entry for store in world.app.lines for entry in world.glopal.ledger(store)]
-    return compare(entries, world.shop.ledger(), rows)
+    with app.engine.connect() as conn:
+        rows += [_row(conn, app, store, order_id) for store, order_id in _orders(conn)]
+    entries = [entry for store in app.lines for entry in glopal.ledger(store)]
+    return compare(entries, shop.ledger(), rows)
 
 
 def _row(conn: sa.Connection, app: App, store: str, order_id: str) -> Row:

@@ -52,7 +52,7 @@ def report(world: World, out: Console) -> None:
 def counts(title: str, rows: Sequence[tuple[str, int]]) -> Table:
     """Names and how many of each."""
     table = Table(title=title, box=None, show_header=False, title_justify="left", title_style="bold")
-    table.add_column()
+    table.add_column(min_width=len(title))  # or the title would be broken
     table.add_column(justify="right")
     for name, count in rows:
         table.add_row(name, str(count))

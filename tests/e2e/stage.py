@@ -1,0 +1,169 @@
+"""A fake Glopal and a fake shop on real HTTP, a settings file that uses them, and `orderflow` as a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orderflow
+from orderflow import app as composition
+from orderflow import config
+from orderflow.app import App
+from orderflow.cli.demo_judge import at_rest
+from orderflow.sandbox import Faults, Glopal, GlopalOptions, Shop, serve
+from orderflow.store.vault import new_master_key
+
+STORE = "acme"
+SETTINGS = """
+master_key_file = "{home}/master.key"
+data_dir = "{home}/data"
+workers = 3
+{database}
+
+[windows]
+send = 1.5
+call = 1.5
+get_settle = 1.0
+look_up = 0.2
+retry = 0.2
+longest = 2.0
+
+[stores.acme.glopal]
+base_url = "{glopal}"
+key = {{ env = "SANDBOX_GLOPAL_KEY" }}
+poll_seconds = 0.1
+settle_seconds = 0.5
+
+[stores.acme.shop]
+base_url = "{shop}"
+key = {{ file = "{home}/shop.key" }}
+settle_seconds = 0.5
+"""
+
+
+@dataclass
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Stage:
+    """One store, one shop, and how to call orderflow for them."""
+
+    home: Path
+    glopal: Glopal
+    shop: Shop
+    faults: Faults
+    app: App
+
+    def run(self, *arguments: str, code: int = 0, **environment: str) -> Answer:
+        """Run `orderflow` to its end; it must end with `code`, and without a traceback."""
+        done = subprocess.run(
+            command(*arguments),
+            env=self.environment | environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+        assert "Traceback" not in done.stderr
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start `orderflow` and leave it running."""
+        return subprocess.Popen(
+            command(*arguments),
+            env=self.environment,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    @contextmanager
+    def working(self) -> Iterator[subprocess.Popen[str]]:
+        """`orderflow work`, ended by SIGTERM; it must end cleanly."""
+        process = self.start("work")
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            out, err = process.communicate(timeout=20)
+            assert (process.returncode, out.splitlines()[-1]) == (0, "stopped"), (out, err)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = {"ORDERFLOW_CONFIG": str(self.home / "orderflow.toml"), "SANDBOX_GLOPAL_KEY": "GL.sandbox"}
+        return dict(os.environ) | path
+
+    def place(self, *, ready: bool = False) -> str:
+        order_id = self.glopal.place(STORE)
+        if ready:
+            self.glopal.ready(STORE, order_id)
+        return order_id
+
+    def show(self, order_id: str) -> Any:
+        return self.run("orders", "show", STORE, order_id, "--json").data
+
+    def rest(self, seconds: float = 40) -> None:
+        """Wait until nothing is due any more."""
+        wait(lambda: not at_rest(self.app), seconds, lambda: at_rest(self.app))
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from orderflow.cli import main; main()", *arguments]
+
+
+def wait(
+    condition: Callable[[], object], seconds: float = 20, told: Callable[[], object] = lambda: "it never came"
+) -> None:
+    """Wait until the condition holds; AssertionError with what is `told` if it does not in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, told()
+        time.sleep(0.1)
+
+
+@contextmanager
+def staged(home: Path, database_url: str | None) -> Iterator[Stage]:
+    """Everything but a worker; without a URL orderflow runs its own database, and `app` is not to be used."""
+    assert orderflow.__version__
+    glopal = Glopal(clock=_now, rng=Random(1), options=GlopalOptions(emit_accepted_completed=True))
+    shop = Shop(clock=_now, rng=Random(2))
+    glopal.open(STORE)
+    faults = Faults()
+    new_master_key(home / "master.key")
+    (home / "shop.key").write_text("shop-sandbox\n")
+    with serve(glopal.handle, faults) as at_glopal, serve(shop.handle, faults) as at_shop:
+        database = f'database_url = "{database_url}"' if database_url else ""
+        text = SETTINGS.format(home=home, glopal=at_glopal.url, shop=at_shop.url, database=database)
+        (home / "orderflow.toml").write_text(text)
+        os.environ["SANDBOX_GLOPAL_KEY"] = "GL.sandbox"
+        app = composition.build(config.read(home / "orderflow.toml"), database_url or "postgresql+psycopg://")
+        try:
+            yield Stage(home, glopal, shop, faults, app)
+        finally:
+            app.engine.dispose()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

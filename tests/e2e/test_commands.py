@@ -1,0 +1,238 @@
+"""Every command of the command line, as a process of its own on a real database and over real HTTP."""
+
+import pytest
+import sqlalchemy as sa
+
+import orderflow
+
+from .stage import STORE, staged, wait
+
+
+def test_version(stage):
+    assert stage.run("version").out == f"{orderflow.__version__}\n"
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+
+def test_without_settings_one_line_names_the_way_out(stage):
+    said = stage.run("orders", "list", code=2, ORDERFLOW_CONFIG="nowhere.toml")
+    assert said.err.splitlines() == [
+        "orderflow: nowhere.toml cannot be read (No such file or directory): "
+        "name the settings file with --config or $ORDERFLOW_CONFIG"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("stores = 1", "$.stores"),
+        ("[stores.acme", "not valid TOML"),
+        ('master_key_file = "k"\n[stores.acme.glopal]\nbase_url = "https://x"\nkey = {}', "shop"),
+        ('master_key_file = 7\nstores = {}', "$.master_key_file"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_named(stage, text, told):
+    (stage.home / "bad.toml").write_text(text)
+    said = stage.run("--config", "bad.toml", "orders", "list", code=2)
+    assert told in said.err
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("orders", "show", "acne", "1-1"),
+        ("orders", "show", STORE, "1-1"),
+        ("orders", "timeline", STORE, "1-1"),
+        ("orders", "list", "--status", "LOST"),
+        ("cancel", STORE, "1-1", "--reason", "x"),
+        ("release", STORE, "1-1", "boredom", "3", "--why", "x"),
+        ("retry", STORE, "1-1", "dance", "--why", "x"),
+        ("retry", STORE, "1-1", "draft", "--why", " "),
+        ("pause", STORE, "everything"),
+        ("rebuild", "everything"),
+        ("pull", "acne"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(stage, arguments):
+    said = stage.run(*arguments, code=2)
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_database_that_is_away_is_told(stage):
+    text = (stage.home / "orderflow.toml").read_text()
+    away = stage.home / "away.toml"
+    away.write_text("\n".join('database_url = "postgresql+psycopg://x@127.0.0.1:1/x"' if "database_url" in line else line for line in text.splitlines()))
+    said = stage.run("--config", "away.toml", "orders", "list", code=1)
+    assert "the database cannot be reached" in said.err
+
+
+def test_an_empty_database_is_told_and_migrated(tmp_path):
+    tmp_path.chmod(0o711)
+    with staged(tmp_path, None) as stage:
+        assert "orderflow migrate" in stage.run("orders", "list", code=2).err
+        assert "migrated from nothing" in stage.run("migrate").out
+        assert "already" in stage.run("migrate").out
+        assert stage.run("orders", "list", "--json").data == []
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+def test_pull_list_show_timeline(stage):
+    one, other = stage.place(ready=True), stage.place()
+    assert stage.run("pull").out == f"{STORE}: 3 events seen, 3 new\n"
+    assert stage.run("pull", STORE, "--once").out == f"{STORE}: 0 events seen, 0 new\n"
+
+    listed = stage.run("orders", "list", "--json").data
+    assert {row["order_id"]: row["status"] for row in listed} == {one: "READY", other: "RECEIVED"}
+    assert [row["order_id"] for row in stage.run("orders", "list", "--status", "ready", "--json").data] == [one]
+    assert stage.run("orders", "list", "--held", "--json").data == []
+    assert stage.run("orders", "list", "--attention", "--json").data == []
+    assert "... and more" in stage.run("orders", "list", "--limit", "1").out
+
+    shown = stage.show(one)
+    assert (shown["status"], shown["confirmed"], shown["holds"]) == ("READY", False, [])
+    assert [due["effect"] for due in shown["due"]] == ["fetch"]
+    assert [row["effect"] for row in shown["outbox"]] == ["fetch"]
+    assert "not confirmed by details yet" in stage.run("orders", "show", STORE, one).out
+
+    lines = stage.run("orders", "timeline", STORE, one, "--json").data
+    assert [(line["type"], line["status"]) for line in lines] == [
+        ("OrderReceived", "RECEIVED"),
+        ("OrderReady", "READY"),
+    ]
+    assert "Glopal reports ready" in stage.run("orders", "timeline", STORE, one).out
+
+
+def test_a_list_that_lags_says_so(stage, engine):
+    stage.place()
+    stage.run("pull")
+    with engine.begin() as conn:
+        conn.execute(sa.text("DELETE FROM orderflow.checkpoints WHERE reader = 'orders'"))
+    said = stage.run("orders", "list", "--json")
+    assert "1 events behind the log" in said.err
+    assert len(said.data) == 1
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+def test_a_whole_life_with_a_worker(stage):
+    with stage.working():
+        order_id = stage.place(ready=True)
+        wait(lambda: stage.glopal.status(STORE, order_id) == "ACCEPTED")
+        stage.rest()
+        stage.glopal.complete(STORE, order_id)
+        wait(lambda: stage.show(order_id)["status"] == "COMPLETED")
+    shown = stage.show(order_id)
+    assert shown["glopal_shows"] == shown["accept_asked_with"]
+    [made] = stage.shop.ledger()
+    assert (made.state, made.id) == ("order", shown["glopal_shows"]["order_id"])
+
+    refused = stage.run("accept", STORE, order_id, "--id", "other", "--number", "1", code=1)
+    assert "Accept is not allowed for an order that is COMPLETED: other ids are known" in refused.err
+    assert "Allowed:" in refused.err
+
+
+def test_accept_by_hand_writes_once(stage):
+    order_id = stage.place(ready=True)
+    stage.run("pull")
+    accept = ("accept", STORE, order_id, "--id", "S-1", "--number", "0001", "--by", "ada")
+    assert "recorded at position 3" in stage.run(*accept, "--command-id", "c-1").out
+    assert "nothing written" in stage.run(*accept, "--command-id", "c-1").out
+    assert "nothing written" in stage.run(*accept).out
+    other = stage.run("accept", STORE, order_id, "--id", "S-2", "--number", "0002", code=1)
+    assert "other ids are known: S-1 / 0001" in other.err
+    [line] = [l for l in stage.run("orders", "timeline", STORE, order_id, "--json").data if l["type"] == "AcceptRequested"]
+    assert line["what"] == "accept with S-1 / 0001, decided by ada"
+
+
+def test_cancel_withdraws_and_then_cancels(stage):
+    with stage.working():
+        order_id = stage.place()
+        wait(lambda: len(stage.shop.ledger()) == 1)
+        stage.run("cancel", STORE, order_id, "--reason", "out_of_stock")
+        wait(lambda: stage.glopal.status(STORE, order_id) == "CANCELLED")
+        stage.rest()
+    assert [made.state for made in stage.shop.ledger()] == ["deleted"]
+    assert stage.show(order_id)["status"] == "CANCELLED"
+    assert "is cancelled already" in stage.run("cancel", STORE, order_id, "--reason", "again", code=1).err
+
+
+def test_a_held_order_is_released_by_the_command_that_is_shown(stage):
+    with stage.working():
+        order_id = stage.place(ready=True)
+        stage.glopal.report(STORE, order_id, "order.cancelled")
+        wait(lambda: [hold["reason"] for hold in stage.show(order_id)["holds"]] == ["overruled"], 30)
+        assert [row["order_id"] for row in stage.run("orders", "list", "--attention", "--json").data] == [order_id]
+        [one] = stage.show(order_id)["attention"]
+        [shown] = one["commands"]
+        program, *arguments = shown.replace('"..."', "checked").split()
+        assert program == "orderflow"
+        wrong = [*arguments]
+        wrong[4] = "1"
+        assert "stands at position" in stage.run(*wrong, code=1).err
+        assert "recorded" in stage.run(*arguments).out
+        assert "nothing written" in stage.run(*arguments).out
+        wait(lambda: stage.glopal.status(STORE, order_id) == "ACCEPTED")
+    assert stage.show(order_id)["holds"] == []
+
+
+def test_what_the_shop_refused_waits_for_a_retry(stage):
+    with stage.working():
+        refuse = {"on": True}
+        stage.shop.options = type(stage.shop.options)(refuse=lambda _: "no_such_thing" if refuse["on"] else None)
+        order_id = stage.place(ready=True)
+        wait(lambda: stage.show(order_id)["parked"])
+        [one] = stage.show(order_id)["attention"]
+        assert one["kind"] == "parked_draft"
+        assert one["commands"] == [f'orderflow retry {STORE} {order_id} draft --why "..."']
+        refuse["on"] = False
+        stage.run("retry", STORE, order_id, "draft", "--why", "the shop knows it now")
+        wait(lambda: stage.glopal.status(STORE, order_id) == "ACCEPTED")
+
+
+def test_pause_and_resume(stage):
+    assert "is paused" in stage.run("pause", STORE, "shop", "--why", "stocktaking").out
+    with stage.working():
+        order_id = stage.place(ready=True)
+        wait(lambda: stage.show(order_id)["confirmed"] if stage.run("orders", "list", "--json").data else False)
+        assert stage.shop.ledger() == []
+        assert [(p["scope"], p["reason"]) for p in stage.show(order_id)["paused"]] == [("shop", "stocktaking")]
+        assert "goes on" in stage.run("resume", STORE, "shop").out
+        assert "was not paused" in stage.run("resume", STORE, "shop").out
+        wait(lambda: stage.glopal.status(STORE, order_id) == "ACCEPTED")
+    stage.run("pause", STORE, "pull")
+    assert "paused" in stage.run("pull", code=1).err
+
+
+# --- recomputing ----------------------------------------------------------------------------------------------------
+
+
+def test_rebuild_changes_nothing(stage):
+    for _ in range(3):
+        stage.place(ready=True)
+    stage.run("pull")
+    before = stage.run("orders", "list", "--json").data
+    assert f"timeline of {STORE}: rebuilt up to position 6" in stage.run("rebuild", "timeline").out
+    assert len(stage.run("rebuild").out.splitlines()) == 4
+    assert stage.run("orders", "list", "--json").data == before
+
+
+def test_verify_names_the_first_bad_row(stage, engine):
+    for _ in range(2):
+        stage.place(ready=True)
+    stage.run("pull")
+    assert stage.run("verify").out == f"the log of {STORE} is whole: 4 events\n"
+    assert stage.run("verify", STORE, "--json").data == [
+        {"store": STORE, "events": 4, "damage": None, "position": None}
+    ]
+    with engine.begin() as conn:  # as a superuser who means harm
+        conn.execute(sa.text("SET session_replication_role = replica"))
+        conn.execute(sa.text("UPDATE orderflow.events SET clear = replace(clear, '20', '21') WHERE position = 3"))
+    said = stage.run("verify", STORE, code=1)
+    assert "damaged at position 3: its contents do not match its leaf" in said.err
+    assert stage.run("verify", "--json", code=1).data[0]["position"] == 3

@@ -1,0 +1,50 @@
+"""`orderflow demo` ends well, twice in a row, and does not when a promise is broken."""
+
+import io
+import subprocess
+from typing import get_args
+
+import pytest
+from rich.console import Console
+
+from orderflow.cli.demo import conclude
+from orderflow.cli.demo_judge import Check, by_promise
+from orderflow.sandbox import Difference, ledger
+
+from .stage import command
+
+
+@pytest.mark.timeout(300)
+def test_the_demo_ends_well_twice_in_a_row():
+    for _ in range(2):
+        done = subprocess.run(
+            command("demo", "--orders", "30"), capture_output=True, text=True, timeout=140, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+        assert "All promises kept" in done.stdout
+        assert "✗" not in done.stdout
+        for part in ("events by type", "orders by status", "effects by kind", "anomalies by kind", "looked up for"):
+            assert part in done.stdout
+        assert "orderflow release" in done.stdout  # the command that frees the held order
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["status", "missing_order", "two_promoted", "two_accepts", "accept_unfounded", "alive_though_cancelled", "stray_draft"],
+)
+def test_a_broken_promise_is_told_and_fails(kind):
+    checks = by_promise([Difference(kind, "acme", "1-2", "so it is")])
+    said = io.StringIO()
+    assert conclude(checks, [], Console(file=said, width=200)) == 1
+    assert f"{kind}: acme 1-2: so it is" in said.getvalue()
+    assert sum(not check.kept for check in checks) == 1
+
+
+def test_every_kind_of_difference_breaks_a_promise():
+    for kind in get_args(ledger.Kind):
+        assert any(not check.kept for check in by_promise([Difference(kind, "acme", "1-2", "")])), kind
+
+
+def test_kept_promises_pass():
+    assert conclude([Check("all is well")], ["something was slow"], Console(file=io.StringIO())) == 0
