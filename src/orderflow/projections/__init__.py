@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 
@@ -88,6 +88,11 @@ def rebuild(
             return
         done += count
         yield done
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a read model's row as Postgres takes them: it has no NUL in texts, the world has."""
+    return {name: value.replace("\0", "\ufffd") if isinstance(value, str) else value for name, value in row.items()}
 
 
 def last_of_each(steps: Sequence[Step]) -> Mapping[str, Step]:

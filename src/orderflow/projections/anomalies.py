@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 
 from orderflow.domain import events as e
-from orderflow.domain.machine import REPORT, Status, Verdict, judge
+from orderflow.domain.machine import REPORT, Report, Status, Verdict, judge
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Step
+from orderflow.projections import Step, shown
 from orderflow.store.tables import anomalies
 
 
@@ -37,7 +37,7 @@ class Anomalies:
             for kind, detail in found_in(step)
         ]
         if rows:
-            conn.execute(sa.insert(anomalies), rows)
+            conn.execute(sa.insert(anomalies), [shown(row) for row in rows])
 
 
 def found_in(step: Step) -> Iterator[tuple[str, str]]:
@@ -69,7 +69,7 @@ def found_in(step: Step) -> Iterator[tuple[str, str]]:
             return
 
 
-def _judged(status: Status, report: e.Report) -> Iterator[tuple[str, str]]:
+def _judged(status: Status, report: Report) -> Iterator[tuple[str, str]]:
     verdict = judge(status, report)
     if verdict in (Verdict.LEAP, Verdict.CONFLICT):
         yield verdict.value, f"{report} was reported for an order that is {status}"

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from orderflow.domain import events as e
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Step
+from orderflow.projections import Step, shown
 from orderflow.store.tables import effects
 
 _STATE = {
@@ -37,9 +37,10 @@ class Effects:
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         del policy
         for step in steps:
-            values = _line(step)
-            if values is None:
+            line = _line(step)
+            if line is None:
                 continue
+            values = shown(line)
             key = {"store": store, "order_id": step.record.order_id, **_key(step.event)}
             empty = {"target": "", "state": "", "attempts": 0, "look_ups": 0, "reason": ""}
             row = insert(effects).values({**key, **empty, **values})

@@ -16,7 +16,7 @@ from orderflow.domain import machine
 from orderflow.domain.attention import attention
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy, held
-from orderflow.projections import Step, last_of_each
+from orderflow.projections import Step, last_of_each, shown
 from orderflow.store.log import INTAKE
 from orderflow.store.tables import orders
 
@@ -29,7 +29,7 @@ class Orders:
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         rows = [
-            _row(store, order_id, step.after, policy)
+            shown(_row(store, order_id, step.after, policy))
             for order_id, step in last_of_each(steps).items()
             if order_id != INTAKE
         ]

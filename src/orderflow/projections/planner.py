@@ -37,8 +37,11 @@ def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "",
     """Plan for every order of the read model once more, `limit` at a time; returns where to go on, None at the end.
 
     What is due here but was not planned when the facts came fell due because machine, policy or mapping changed: it
-    is planned *parked*. A deploy never fires effects.
+    is planned *parked*. A deploy never fires effects. Takes turns with `plan_ahead`, and comes no further while that is
+    at work: from an older history it would take away what that has just planned.
     """
+    if progress.claim_reader(conn, NAME, store) is None:
+        return after
     query = sa.select(orders.c.order_id).where(orders.c.store == store, orders.c.order_id > after)
     order_ids = list(conn.scalars(query.order_by(orders.c.order_id).limit(limit)))
     for order_id in order_ids:

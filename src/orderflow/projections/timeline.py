@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from orderflow.domain import events as e
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Step
+from orderflow.projections import Step, shown
 from orderflow.store.tables import timeline
 
 
@@ -37,7 +37,7 @@ class Timeline:
             }
             for step in steps
         ]
-        conn.execute(sa.insert(timeline), rows)
+        conn.execute(sa.insert(timeline), [shown(row) for row in rows])
 
 
 def summary(event: e.Event) -> str:
