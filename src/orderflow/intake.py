@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
@@ -96,7 +96,7 @@ def reread(engine: sa.Engine, vault: Vault, feed: Feed, limit: int = 50) -> Pull
     for _ in range(limit):
         raw = _ask(engine, feed, cursor)
         if isinstance(raw, Pulled):
-            return raw
+            return replace(raw, seen=seen, new=new)
         page = read_page(raw)
         if isinstance(page, Unparsable) or not page.elements or page.last_id in (None, cursor):
             break

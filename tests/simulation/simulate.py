@@ -139,19 +139,23 @@ class Simulation:
         self.world.glopal_faults.stop()
         self.world.shop_faults.stop()
         self._until(self.world.clock.now + timedelta(hours=30))
-        intake.reread(self.engine, self.vault, self.feed)
+        self.facts = bool(intake.reread(self.engine, self.vault, self.feed).new) or self.facts
         self._until(self.world.clock.now + timedelta(hours=26))
         at_rest(self.engine, self.run)
         return self.run
 
     def _until(self, end: datetime) -> None:
+        self._rest()
         while self.world.clock.now < end:
-            for _ in range(MOST_STEPS):
-                if not self._step():
-                    break
-            else:
-                raise Broken(f"seed {self.run.seed}: no rest at {self.world.clock.now}")
             self._let_time_pass(end)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Let everybody work until nobody has anything to do now."""
+        for _ in range(MOST_STEPS):
+            if not self._step():
+                return
+        raise Broken(f"seed {self.run.seed}: no rest at {self.world.clock.now}")
 
     def _let_time_pass(self, end: datetime) -> None:
         """To the next moment at which anything may want to happen."""

@@ -10,6 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from orderflow.domain.events import Destination
 from orderflow.domain.order import Order
 from orderflow.domain.policy import Due, StorePolicy, effects_due
 from orderflow.orders import load
@@ -57,6 +58,8 @@ def plan(
     for row in outbox.rows_of(conn, store, order_id):
         one = due.pop(row.key, None)
         if row.state != "planned":
+            if not _under_way(order, row.key):
+                outbox.change(conn, row.key, next_at=row.now)  # its end was learnt past the row: the relay takes it out
             continue
         if one is not None and one.target == row.target:
             _keep(conn, row, one, parked=parked)
@@ -68,6 +71,11 @@ def plan(
             outbox.change(conn, row.key, next_at=row.now)  # the relay closes it
     for key, one in due.items():
         _put(conn, key, one, parked=parked)
+
+
+def _under_way(order: Order, key: outbox.Key) -> bool:
+    slot = order.slot(Destination(key.destination))
+    return slot is not None and (slot.effect, slot.generation) == (key.effect, key.generation)
 
 
 def _keep(conn: sa.Connection, row: outbox.Row, one: Due, *, parked: bool) -> None:

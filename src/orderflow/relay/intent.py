@@ -62,6 +62,10 @@ def _prepare(conn: sa.Connection, relay: Relay, started: float) -> Call | Row | 
         return row
     if due.effect.reads:
         return Call(row, "read", due.effect, turn.order.position, turn.subject)
+    if _occupied(turn):
+        soon = row.now + timedelta(seconds=relay.windows.look_up)
+        outbox.change(conn, row.key, next_at=soon, lease_until=None, reason="another row is still open")
+        return row
     if turn.policy.shadow:
         later = row.now + timedelta(hours=1)
         outbox.change(conn, row.key, next_at=later, lease_until=None, reason="shadow: planned, not sent")
@@ -75,6 +79,13 @@ def still_due(order: Order, policy: StorePolicy, row: Row) -> Due | None:
         if (due.effect, due.generation, due.target) == (row.key.effect, row.key.generation, row.target):
             return due
     return None
+
+
+def _occupied(turn: Turn) -> bool:
+    """Is another write row of this order and destination open? The fold may know its end before the row does."""
+    rows = outbox.rows_of(turn.conn, turn.row.key.store, turn.row.key.order_id)
+    place = turn.row.key.destination
+    return any(r.state != "planned" and r.key.destination == place and r.key != turn.row.key for r in rows)
 
 
 def _look_up(turn: Turn) -> Call | Row:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from orderflow.connectors import Delivered, Found, Missing, Refused, Retry, Sight, Unknown, Unreadable
 from orderflow.domain.conclusions import conclude, not_executed
 from orderflow.domain.events import (
+    Destination,
     DetailsFetched,
     EffectDelivered,
     EffectExhausted,
@@ -78,6 +79,9 @@ def _facts(turn: Turn, call: Call, reply: Reply, now: datetime) -> list[Fact]:
         return _concluded(turn, call, facts, now, f"{seen}:outcome")
     generation = call.row.key.generation
     match reply.result:
+        case Delivered(sighting=None) if call.effect.destination is Destination.SHOP:
+            reason = "delivered, but of what was not said"
+            return [*facts, Fact(EffectUnknown(call.effect, generation, call.attempt, reason), own)]
         case Delivered(sighting=sighting):
             return [*facts, Fact(EffectDelivered(call.effect, generation, call.attempt, sighting), own)]
         case Refused(reason=reason) if facts:
