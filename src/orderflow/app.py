@@ -89,7 +89,7 @@ def running(settings: Settings) -> Iterator[App]:
         try:
             yield app
         finally:
-            app.engine.dispose()
+            close(app)
 
 
 def build(settings: Settings, url: str) -> App:
@@ -103,6 +103,17 @@ def build(settings: Settings, url: str) -> App:
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
     )
+
+
+def close(app: App) -> None:
+    """Give up every connection, to the database and to the world."""
+    app.engine.dispose()
+    for feed in app.feeds.values():
+        feed.client.close()
+    for line in app.lines.values():
+        for connector in line.connectors.values():
+            if isinstance(connector, Glopal | Shop):
+                connector.close()
 
 
 def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:

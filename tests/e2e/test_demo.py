@@ -11,14 +11,19 @@ from orderflow.cli.demo import conclude
 from orderflow.cli.demo_judge import Check, by_promise
 from orderflow.sandbox import Difference, ledger
 
-from .stage import command
+from .stage import command, with_bytecode
 
 
 @pytest.mark.timeout(300)
 def test_the_demo_ends_well_twice_in_a_row():
     for _ in range(2):
         done = subprocess.run(
-            command("demo", "--orders", "30"), capture_output=True, text=True, timeout=140, check=False
+            command("demo", "--orders", "30"),
+            env=with_bytecode(),
+            capture_output=True,
+            text=True,
+            timeout=140,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stderr == ""
@@ -31,7 +36,15 @@ def test_the_demo_ends_well_twice_in_a_row():
 
 @pytest.mark.parametrize(
     "kind",
-    ["status", "missing_order", "two_promoted", "two_accepts", "accept_unfounded", "alive_though_cancelled", "stray_draft"],
+    [
+        "status",
+        "missing_order",
+        "two_promoted",
+        "two_accepts",
+        "accept_unfounded",
+        "alive_though_cancelled",
+        "stray_draft",
+    ],
 )
 def test_a_broken_promise_is_told_and_fails(kind):
     checks = by_promise([Difference(kind, "acme", "1-2", "so it is")])

@@ -85,7 +85,7 @@ def staged(home: Path, orders: int, seed: int) -> Iterator[World]:
             yield World(app, glopal, shop, player, (at_glopal, at_shop), server.url)
         finally:
             player.stop()
-            app.engine.dispose()
+            composition.close(app)
 
 
 def wired(settings: Settings, url: str) -> App:

@@ -101,7 +101,7 @@ def opened(ctx: typer.Context) -> Iterator[App]:
         try:
             yield app
         finally:
-            app.engine.dispose()
+            composition.close(app)
 
 
 def known_store(app: App, store: str) -> str:
