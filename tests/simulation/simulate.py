@@ -127,6 +127,7 @@ class Simulation:
         self.stale_plans = rng.choice([0.0, 0.3])
         self.faulty = True
         self.facts = True  # may there be events that planner and read models have not seen?
+        self.idle_until: datetime | None = None  # nothing in the outbox wants attention before; None: nobody looked
         world.on_write = lambda place, request: writes_have_intents(self.engine, world, place, request)
 
     # ---- the two phases ------------------------------------------------------------------------------------------
@@ -163,13 +164,17 @@ class Simulation:
         if self.world.ahead:
             times.append(self.world.ahead[0].at)
         if not self.facts and any(worker.asleep_until is None for worker in self.workers):
-            with self.engine.begin() as conn:
-                due = outbox.next_time(conn, self.world.store)
-            if due is not None:
-                times.append(due)
+            times.append(self._next_time())
         times += [worker.asleep_until for worker in self.workers if worker.asleep_until is not None]
         later = max(min(times), self.world.clock.now + timedelta(milliseconds=1))
         self.world.pass_until(later)
+
+    def _next_time(self) -> datetime:
+        """When the outbox will next want attention; asked of the database once after every change."""
+        if self.idle_until is None:
+            with self.engine.begin() as conn:
+                self.idle_until = outbox.next_time(conn, self.world.store) or self.world.clock.now + timedelta(days=9)
+        return self.idle_until
 
     # ---- one step --------------------------------------------------------------------------------------------------
 
@@ -225,7 +230,7 @@ class Simulation:
         with self.engine.begin() as conn:
             catch_up(conn, store, [Orders()], policy)
             planner.plan_ahead(conn, store, policy)
-        self.facts = False
+        self.facts, self.idle_until = False, None
         return True
 
     def _work(self, worker: Worker) -> bool:
@@ -258,11 +263,13 @@ class Simulation:
             if self._row(worker.call) != before:
                 raise Broken(f"seed {self.run.seed}: a stale fence touched the row {worker.call.row.key}")
         worker.call = worker.reply = None
-        self.facts = True
+        self.facts, self.idle_until = True, None
         return True
 
     def _prepare(self, worker: Worker) -> bool:
-        prepared = relay.prepare(worker.relay)
+        if self._next_time() > self.world.clock.now:
+            return False
+        prepared, self.idle_until = relay.prepare(worker.relay), None
         if isinstance(prepared, Call):
             worker.call = prepared
             self._say(f"{worker.relay.owner} prepared {prepared.kind} {prepared.row.key} attempt {prepared.attempt}")
