@@ -140,7 +140,17 @@ def parse(raw: dict[str, Any]) -> Settings:
         raise ConfigError(str(error)) from None
     for name, store in settings.stores.items():
         _check(name, store)
-    return settings
+    return msgspec.structs.replace(settings, database_url=_driven(settings.database_url))
+
+
+def _driven(url: str | None) -> str | None:
+    """The database's URL with the driver that orderflow brings along."""
+    if url is None or url.startswith("postgresql+psycopg://"):
+        return url
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    raise ConfigError("database_url: must begin with postgresql://")
 
 
 def _path(kind: type, value: object) -> object:

@@ -32,6 +32,7 @@ def test_without_settings_one_line_names_the_way_out(stage):
         ("[stores.acme", "not valid TOML"),
         ('master_key_file = "k"\n[stores.acme.glopal]\nbase_url = "https://x"\nkey = {}', "shop"),
         ("master_key_file = 7\nstores = {}", "$.master_key_file"),
+        ('master_key_file = "k"\ndatabase_url = "http://x"\nstores = {}', "database_url"),
     ],
 )
 def test_a_mistake_in_the_settings_is_named(stage, text, told):

@@ -32,14 +32,14 @@ def test_a_second_signal_ends_it_at_once(stage):
     hang = threading.Event()
     with serve(lambda _: hang.wait(30) and Response(503)) as silent:  # its pull is in the middle of a call
         text = (stage.home / "orderflow.toml").read_text()
-        glopal = re.search(r'base_url = "(.*)"', text)[1]
+        glopal = re.search(r'^base_url = "(.*)"', text, re.MULTILINE)[1]
         (stage.home / "orderflow.toml").write_text(text.replace(glopal, silent.url))
         process = stage.start("work")
         process.stdout.readline()
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=5)
         assert process.returncode == 130
@@ -83,5 +83,5 @@ def test_a_database_that_comes_back_is_used_again(stage, engine):
             conn.execute(sa.text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
         stage.app.engine.dispose()
         time.sleep(0.2)
-        assert process.poll() is None
+        assert process.poll() is None, process.communicate()
         wait(lambda: stage.glopal.status(STORE, order_id) == "ACCEPTED", 40)
