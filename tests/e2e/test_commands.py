@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 import orderflow
+from orderflow.cli.demo_judge import rebuilt
 
 from .stage import STORE, staged, wait
 
@@ -223,6 +224,17 @@ def test_rebuild_changes_nothing(stage):
     assert f"timeline of {STORE}: rebuilt up to position 6" in stage.run("rebuild", "timeline").out
     assert len(stage.run("rebuild").out.splitlines()) == 4
     assert stage.run("orders", "list", "--json").data == before
+
+
+def test_rebuild_beside_a_worker(stage):
+    with stage.working():
+        orders = [stage.place(ready=True) for _ in range(8)]
+        wait(lambda: len(stage.run("orders", "list", "--json").data) == 8)
+        for _ in range(3):
+            stage.run("rebuild")
+        wait(lambda: all(stage.glopal.status(STORE, one) == "ACCEPTED" for one in orders), 40)
+        stage.rest()
+    assert list(rebuilt(stage.app)) == []
 
 
 def test_verify_names_the_first_bad_row(stage, engine):

@@ -5,6 +5,7 @@ They never change the log.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -14,11 +15,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from orderflow.app import PROJECTIONS
+from orderflow.app import PROJECTIONS, App
 from orderflow.cli import means
 from orderflow.cli.means import Failure
+from orderflow.projections import Projection, catch_up
 from orderflow.projections import rebuild as rebuild_one
 from orderflow.store import log, progress
+from orderflow.store.connect import transact
 from orderflow.store.log import LogDamagedError
 
 
@@ -37,14 +40,25 @@ def rebuild(
     with means.opened(ctx) as app, _bar() as bar:
         for name in projections or known:
             for store in sorted(app.lines):
-                with app.engine.connect() as conn:
-                    task = bar.add_task(f"{name} of {store}", total=log.head(conn, store))
-                for done in rebuild_one(app.engine, store, known[name], app.policy(store)):
-                    bar.update(task, completed=done)
-                with app.engine.connect() as conn:
-                    place = progress.position_of(conn, name, store)
-                bar.update(task, completed=place)
+                place = _rebuilt(app, store, known[name], bar)
                 means.say(f"{name} of {store}: rebuilt up to position {place}")
+
+
+def _rebuilt(app: App, store: str, projection: Projection, bar: Progress) -> int:
+    """Rebuild one read model up to where the log stands now; a running worker may do a part of it. The place."""
+    with app.engine.connect() as conn:
+        head = log.head(conn, store)
+    task = bar.add_task(f"{projection.name} of {store}", total=head)
+    for done in rebuild_one(app.engine, store, projection, app.policy(store)):
+        bar.update(task, completed=done)
+    while True:
+        with app.engine.connect() as conn:
+            place = progress.position_of(conn, projection.name, store)
+        bar.update(task, completed=place)
+        if place >= head:
+            return place
+        if not transact(app.engine, lambda conn: catch_up(conn, store, [projection], app.policy(store))):
+            time.sleep(0.05)  # a worker reads right now
 
 
 def verify(
