@@ -21,7 +21,9 @@ _REPORTS: Final = {f"Order{report.value.title()}": report for report in Report}
 _TYPES: Final[dict[str, type]] = {
     kind.__name__: kind for kind in get_args(Event) if kind is not Reported and kind is not Unrecognised
 }
-_DECODERS: Final = {name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()}
+_DECODERS: Final[dict[str, msgspec.json.Decoder[Event]]] = {
+    name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()
+}
 _encode: Final = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
 _order_decoder: Final = msgspec.json.Decoder(Order)
 

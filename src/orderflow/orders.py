@@ -73,7 +73,9 @@ def ahead(order: Order, events: Iterable[Event], now: datetime) -> Order:
     return order
 
 
-def commit(conn: sa.Connection, vault: Vault, store: str, order_id: str, order: Order, facts: Sequence[Fact]) -> bool:
+def commit(  # noqa: PLR0913, PLR0917 - what, where, and onto which history
+    conn: sa.Connection, vault: Vault, store: str, order_id: str, order: Order, facts: Sequence[Fact]
+) -> bool:
     """Append `facts` as one unit onto exactly this history. False if they were known already.
 
     Raises `RaceError` if the history has grown since `order` was loaded.
@@ -86,7 +88,7 @@ def commit(conn: sa.Connection, vault: Vault, store: str, order_id: str, order: 
     return isinstance(result, log.Appended)
 
 
-def unit(
+def unit(  # noqa: PLR0913, PLR0917 - as `commit`
     conn: sa.Connection, vault: Vault, store: str, order_id: str, facts: Sequence[Fact], expected: int | None = None
 ) -> log.Unit:
     """The log entries of `facts`, bodies sealed."""
@@ -109,7 +111,7 @@ class Handled:
     written: bool
 
 
-def handle(
+def handle(  # noqa: PLR0913, PLR0917 - as `commit`
     engine: sa.Engine,
     vault: Vault,
     store: str,

@@ -138,6 +138,20 @@ def test_a_trailing_window(app, owner, store):
     ]
 
 
+def test_a_trimmed_number_is_not_free_again(app, owner, store):
+    """A puller that slept until the number behind its own was trimmed is told that the cursor has moved on."""
+    with app.begin() as conn:
+        for number in range(3):
+            progress.move_cursor(conn, store, number, f"e{number}")
+    age(owner, store, e0=60, e1=60)
+    with app.begin() as conn:
+        assert progress.cursor_before(conn, store, timedelta(minutes=15)) == "e1"
+    with pytest.raises(CursorMovedError), app.begin() as conn:
+        progress.move_cursor(conn, store, 0, "old")
+    with app.begin() as conn:
+        assert progress.cursor_of(conn, store) == (3, "e2")
+
+
 def test_the_newest_cursor_is_never_trimmed(app, owner, store):
     """However old the newest is, it stays: nothing ever begins anew by itself."""
     with app.begin() as conn:

@@ -39,7 +39,9 @@ class Projection(Protocol):
     name: str
     table: sa.Table
 
-    def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None: ...
+    def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        """Write what `steps` change in the read model."""
+        ...
 
 
 def catch_up(

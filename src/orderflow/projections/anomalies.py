@@ -23,6 +23,7 @@ class Anomalies:
     table = anomalies
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        """A row for each anomaly that a step shows."""
         del policy
         rows = [
             {
@@ -40,7 +41,7 @@ class Anomalies:
             conn.execute(sa.insert(anomalies), [shown(row) for row in rows])
 
 
-def found_in(step: Step) -> Iterator[tuple[str, str]]:
+def found_in(step: Step) -> Iterator[tuple[str, str]]:  # noqa: C901 - one case an event
     """Kind and detail of each anomaly in one step."""
     before, after, event = step.before, step.after, step.event
     match event:

@@ -35,6 +35,7 @@ class Effects:
     table = effects
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        """Intents open a row, outcomes move it, look-ups are counted."""
         del policy
         for step in steps:
             line = _line(step)
@@ -49,7 +50,7 @@ class Effects:
             conn.execute(row.on_conflict_do_update(index_elements=list(key), set_=values, where=_moves(step.event)))
 
 
-def _key(event: Any) -> dict[str, Any]:
+def _key(event: Any) -> dict[str, Any]:  # noqa: ANN401 - any outcome: all have these two
     destination = event.effect.destination.value
     return {"destination": destination, "effect": event.effect.value, "generation": event.generation}
 

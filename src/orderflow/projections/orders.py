@@ -28,6 +28,7 @@ class Orders:
     table = orders
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        """The last step of each order replaces its row."""
         rows = [
             shown(_row(store, order_id, step.after, policy))
             for order_id, step in last_of_each(steps).items()

@@ -50,7 +50,7 @@ def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "",
     return order_ids[-1] if len(order_ids) == limit else None
 
 
-def plan(
+def plan(  # noqa: PLR0913 - whose, from what, and how
     conn: sa.Connection, store: str, order_id: str, order: Order, policy: StorePolicy, *, parked: bool = False
 ) -> None:
     """Let the outbox rows of one order say what is due for it. Rows with an intent belong to the relay."""

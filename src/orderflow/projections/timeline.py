@@ -22,6 +22,7 @@ class Timeline:
     table = timeline
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        """A line for each step."""
         del policy
         rows = [
             {
@@ -40,7 +41,7 @@ class Timeline:
         conn.execute(sa.insert(timeline), [shown(row) for row in rows])
 
 
-def summary(event: e.Event) -> str:
+def summary(event: e.Event) -> str:  # noqa: C901, PLR0912 - one case an event
     """One sentence about `event`."""
     match event:
         case e.Reported(report=report):
