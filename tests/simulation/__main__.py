@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> int:
     seeds = [int(arguments[0])] if len(arguments) == 1 else range(int(arguments[0]), int(arguments[1]))
     counts: Counter[str] = Counter()
     broken = 0
-    with tempfile.TemporaryDirectory(prefix="orderflow-simulation-") as home:
+    with tempfile.TemporaryDirectory(prefix="orderflow-simulation-", ignore_cleanup_errors=True) as home:
         with embedded.start(Path(home), durable=False) as server:
             migrate.upgrade(server.url)
             database = Database(server.url)

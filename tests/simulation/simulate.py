@@ -224,7 +224,8 @@ class Simulation:
             self._say(f"operator refused: {refused}")
 
     def _plan(self) -> bool:
-        if not self.facts or (self.faulty and self.rng.random() < self.stale_plans):
+        busy = any(worker.call is not None and worker.asleep_until is None for worker in self.workers)
+        if not self.facts or (self.faulty and self.rng.random() < self.stale_plans) or (busy and self.rng.random() < 0.7):
             return False
         store, policy = self.world.store, self.run.policy
         with self.engine.begin() as conn:

@@ -64,13 +64,13 @@ class Wire(httpx.BaseTransport):
         if request.method != "GET":
             self.world.writes.append((self.place, wire))
             self.world.on_write(self.place, wire)
+            self.world.stir()
         try:
             answer = deliver(self.app, wire, self.faults.choose(wire), self.world.later)
         except Cut as cut:
             if not cut.sent:
                 raise httpx.ConnectError("refused", request=request) from None
             raise httpx.ReadTimeout("no answer", request=request) from None
-        self.world.news = True
         return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
 
 
@@ -88,6 +88,7 @@ class World:
         self.on_write: Callable[[str, Request], None] = lambda _place, _request: None
         self.get_lag = rng.choice([0.0, 0.0, 5.0, 20.0])
         self.search_lag = rng.choice([0.0, 0.0, 3.0, 10.0])
+        self.order_id = ""
         self.glopal = Glopal(
             clock=self.clock,
             rng=Random(rng.random()),
@@ -111,7 +112,6 @@ class World:
         )
         self.glopal_faults = self._faults()
         self.shop_faults = self._faults()
-        self.order_id = ""
         self._script()
 
     def wire(self, place: str) -> Wire:
@@ -132,13 +132,14 @@ class World:
 
     def _emission(self) -> Emission:
         rng, odd = self.rng, self.rng.random()
-        if odd < 0.7:
-            return Emission()
-        if odd < 0.8:
-            return Emission(copies=2)
-        if odd < 0.95:
-            return Emission(delay=seconds(rng.choice([1, 30, 200])))
-        return Emission(delay=seconds(rng.choice([30, 200])), backdated=True)
+        delay = seconds(rng.choice([1, 30, 200])) if odd < 0.2 else timedelta(0)
+        self.later(delay, self.stir)
+        return Emission(copies=2 if 0.2 <= odd < 0.3 else 1, delay=delay, backdated=odd < 0.05)
+
+    def stir(self) -> None:
+        """There may be something in the feed, now and once an accept has taken its time."""
+        self.news = True
+        self.later(self.glopal.options.accept_takes, lambda: None)
 
     # ---- the script ------------------------------------------------------------------------------------------------
 
