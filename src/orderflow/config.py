@@ -73,7 +73,7 @@ class GlopalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A shop that speaks the generic contract (docs/reference/shop-contract.md)."""
+    """A shop that speaks the generic contract (docs/how-to/read-the-shop-contract.md)."""
 
     base_url: str
     key: Secret

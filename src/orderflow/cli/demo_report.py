@@ -91,16 +91,18 @@ def _effects(conn: sa.Connection) -> Table:
 
 
 def _one_story(conn: sa.Connection, out: Console) -> None:
-    """An order with a lost reply that was looked up, if there is one; the shortest of them."""
-    lost = sa.select(timeline.c.store, timeline.c.order_id).where(timeline.c.type == "EffectUnknown")
-    query = sa.select(orders.c.store, orders.c.order_id, orders.c.status).order_by(orders.c.version).limit(1)
-    of_lost = query.where(sa.tuple_(orders.c.store, orders.c.order_id).in_(lost), orders.c.status == "COMPLETED")
-    row = conn.execute(of_lost).one_or_none() or conn.execute(query).one_or_none()
-    if row is None:
-        return
-    out.rule("One order, whose outcome was once unknown")
-    out.print(f"order {row.order_id} of {row.store}, now {row.status}")
-    out.print(story(conn, row.store, row.order_id))
+    """An order with a lost reply that was looked up in the shop, else one with any lost reply; the shortest of them."""
+    looked_up = timeline.c.summary.op("~")("^looked up for (draft|promote): ord_")
+    for lost in (looked_up, timeline.c.type == "EffectUnknown", sa.true()):
+        with_it = sa.select(timeline.c.store, timeline.c.order_id).where(lost)
+        ended = sa.and_(orders.c.status == "COMPLETED", sa.tuple_(orders.c.store, orders.c.order_id).in_(with_it))
+        query = sa.select(orders.c.store, orders.c.order_id, orders.c.status).where(ended)
+        row = conn.execute(query.order_by(orders.c.version).limit(1)).one_or_none()
+        if row is not None:
+            out.rule("One order, whose outcome was once unknown")
+            out.print(f"order {row.order_id} of {row.store}, now {row.status}")
+            out.print(story(conn, row.store, row.order_id))
+            return
 
 
 def story(conn: sa.Connection, store: str, order_id: str) -> Table:

@@ -109,7 +109,7 @@ def _write(home: Path, store: str, glopal: str, shop: str) -> None:
 def _told(home: Path, store: str, glopal: str, shop: str, drive: str) -> list[str]:
     return [
         f"Glopal    {glopal}   key {GLOPAL_KEY}   store {store}",
-        f"shop      {shop}   key {SHOP_KEY}   (docs/reference/shop-contract.md)",
+        f"shop      {shop}   key {SHOP_KEY}   (docs/how-to/read-the-shop-contract.md)",
         f"control   {drive}   makes orders live; GET it for a list of what it can do",
         f"settings  {home / 'orderflow.toml'}",
         "",
