@@ -30,10 +30,11 @@ from orderflow.glopal.client import Client
 from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.routes import routes
 from orderflow.intake import Feed
-from orderflow.projections import Projection, catch_up, planner
+from orderflow.projections import Projection, Reader, catch_up
 from orderflow.projections.anomalies import Anomalies
 from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
+from orderflow.projections.planner import Planner
 from orderflow.projections.timeline import Timeline
 from orderflow.relay import Line, Relay, Windows
 from orderflow.store import embedded
@@ -58,6 +59,7 @@ class App:
     poll_seconds: Dict[str, float]
 
     def policy(self, store: str) -> StorePolicy:
+        """How `store` wants its orders handled."""
         return self.lines[store].policy
 
     def relay(self, number: int = 0) -> Relay:
@@ -164,9 +166,8 @@ def _blaming(key: str) -> Iterator[None]:
 
 def project(app: App, store: str, projections: Sequence[Projection] = PROJECTIONS) -> int:
     """One batch of the read models and of the planner for `store`; how many events were read."""
-    policy = app.policy(store)
-    read = transact(app.engine, lambda conn: catch_up(conn, store, projections, policy))
-    return max(read, transact(app.engine, lambda conn: planner.plan_ahead(conn, store, policy)))
+    readers: list[Reader] = [*projections, Planner()]
+    return transact(app.engine, lambda conn: catch_up(conn, store, readers, app.policy(store)))
 
 
 def work(app: App, stop: threading.Event) -> None:
@@ -186,7 +187,7 @@ _LONGEST: Final = 0.5
 
 
 def _forever(name: str, turn: Callable[[], float], stop: threading.Event) -> None:
-    """Take turns, each of which says how many seconds to wait at least. No error ends a loop; it is named and waited out."""
+    """Take turns, each of which says how many seconds to wait at least. No error ends a loop: it is waited out."""
     idle, failures = _SHORTEST, 0
     while not stop.is_set():
         try:
@@ -195,7 +196,7 @@ def _forever(name: str, turn: Callable[[], float], stop: threading.Event) -> Non
         except Exception as error:  # noqa: BLE001  a worker outlives its database, its disk and its bugs
             failures += 1
             wait = min(30.0, 0.1 * 2.0**failures)
-            _log.error("%s: %s, again in %.1f s", name, _named(error), wait)  # noqa: TRY400  texts may be personal
+            _log.error("%s: %s, again in %.1f s", name, _named(error), wait)
         idle = _SHORTEST if wait == 0.0 else min(_LONGEST, idle * 2)
         stop.wait(0.0 if wait == 0.0 else max(wait, idle))
 
@@ -210,7 +211,7 @@ _IDLE: Final = 0.001
 
 
 def _read_all(app: App) -> float:
-    return 0.0 if any([project(app, store) for store in app.lines]) else _IDLE
+    return 0.0 if sum(project(app, store) for store in app.lines) else _IDLE
 
 
 def _relayer(worker: Relay) -> Callable[[], float]:

@@ -140,9 +140,7 @@ def _poisoned(engine: sa.Engine, vault: Vault, feed: Feed, raw: bytes, problem: 
 # --- recording ------------------------------------------------------------------------------------------------------
 
 
-def _take(  # noqa: PLR0913, PLR0917 - the page, and its place
-    conn: sa.Connection, vault: Vault, feed: Feed, page: Page, number: int, last_id: str
-) -> int:
+def _take(conn: sa.Connection, vault: Vault, feed: Feed, page: Page, number: int, last_id: str) -> int:
     """The cursor first (whoever loses the race writes nothing), the log last (its lock is held to the commit)."""
     progress.move_cursor(conn, feed.store, number, last_id)
     return record(conn, vault, feed.store, page.elements)
@@ -189,7 +187,7 @@ def _evidence(vault: Vault, key: Key, entry: Entry, element: Good | Bad) -> Entr
     return _entry(vault, key, entry.order_id, kind, f"{entry.source_id} {digest}", clear, element.raw)
 
 
-def _entry(  # noqa: PLR0913, PLR0917 - what an entry is made of
+def _entry(
     vault: Vault, key: Key, stream: str, kind: str, source_id: str, clear: str, raw: bytes, element: Good | None = None
 ) -> Entry:
     event_id = uuid4()

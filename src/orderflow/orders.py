@@ -52,17 +52,31 @@ def load(conn: sa.Connection, store: str, order_id: str) -> Order:
 
     Starts from the fold snapshot of the orders projection when that is of this machine version.
     """
-    query = sa.select(orders.c.snapshot).where(
-        orders.c.store == store, orders.c.order_id == order_id, orders.c.machine == machine.VERSION
-    )
-    snapshot = conn.scalar(query)
-    order = (codec.thaw_order(snapshot) if snapshot is not None else None) or Order()
+    order = _snapshot(conn, store, order_id) or Order()
     return fold(map(codec.decode, log.read_stream(conn, store, order_id, after=order.version)), order)
 
 
 def as_of(conn: sa.Connection, store: str, order_id: str, version: int) -> Order:
     """The order as it was at `version`."""
+    if version == 0:
+        return Order()
+    order = _snapshot(conn, store, order_id)
+    if order is not None and order.version == version:
+        return order
     return fold(map(codec.decode, log.read_stream(conn, store, order_id, upto=version)))
+
+
+def _snapshot(conn: sa.Connection, store: str, order_id: str) -> Order | None:
+    """The fold that the orders projection keeps, if this machine version made it and this code can read it."""
+    snapshot = conn.scalar(_SNAPSHOT, {"store": store, "order_id": order_id})
+    return None if snapshot is None else codec.thaw_order(snapshot)
+
+
+_SNAPSHOT: Final = sa.select(orders.c.snapshot).where(
+    orders.c.store == sa.bindparam("store"),
+    orders.c.order_id == sa.bindparam("order_id"),
+    orders.c.machine == machine.VERSION,
+)
 
 
 def ahead(order: Order, events: Iterable[Event], now: datetime) -> Order:
@@ -73,9 +87,7 @@ def ahead(order: Order, events: Iterable[Event], now: datetime) -> Order:
     return order
 
 
-def commit(  # noqa: PLR0913, PLR0917 - what, where, and onto which history
-    conn: sa.Connection, vault: Vault, store: str, order_id: str, order: Order, facts: Sequence[Fact]
-) -> bool:
+def commit(conn: sa.Connection, vault: Vault, store: str, order_id: str, order: Order, facts: Sequence[Fact]) -> bool:
     """Append `facts` as one unit onto exactly this history. False if they were known already.
 
     Raises `RaceError` if the history has grown since `order` was loaded.
@@ -88,7 +100,7 @@ def commit(  # noqa: PLR0913, PLR0917 - what, where, and onto which history
     return isinstance(result, log.Appended)
 
 
-def unit(  # noqa: PLR0913, PLR0917 - as `commit`
+def unit(
     conn: sa.Connection, vault: Vault, store: str, order_id: str, facts: Sequence[Fact], expected: int | None = None
 ) -> log.Unit:
     """The log entries of `facts`, bodies sealed."""
@@ -111,7 +123,7 @@ class Handled:
     written: bool
 
 
-def handle(  # noqa: PLR0913, PLR0917 - as `commit`
+def handle(
     engine: sa.Engine,
     vault: Vault,
     store: str,

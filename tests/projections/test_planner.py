@@ -10,7 +10,7 @@ from orderflow.domain import events as e
 from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.policy import Mode, StorePolicy, effects_due
-from orderflow.projections import planner
+from orderflow.projections import catch_up, planner
 from orderflow.projections.orders import Orders
 from orderflow.store import outbox, progress
 
@@ -24,7 +24,7 @@ def plan(engine: sa.Engine, store: str, policy: StorePolicy = POLICY, batch: int
     read = 0
     while True:
         with engine.begin() as conn:
-            count = planner.plan_ahead(conn, store, policy, batch)
+            count = catch_up(conn, store, [planner.Planner()], policy, batch)
         if not count:
             return read
         read += count
@@ -75,7 +75,7 @@ def test_planning_twice_gives_the_same_rows(app, store):
     plan(app, store)
     before = [rows(app, store, f"o{n}") for n in range(4)]
     with app.begin() as conn:
-        progress.reset(conn, planner.NAME, store)
+        progress.reset(conn, planner.Planner.name, store)
     assert plan(app, store) == 60
     again = [rows(app, store, f"o{n}") for n in range(4)]
     assert [{k: (r.key, r.target, r.next_at) for k, r in found.items()} for found in again] == [
@@ -201,9 +201,9 @@ def test_a_sweep_and_the_planner_take_turns(app, store):
     read_all(app, store, [Orders()])
     with app.begin() as sweeping, app.begin() as planning:
         assert planner.sweep(sweeping, store, POLICY, limit=1) == "a"
-        assert planner.plan_ahead(planning, store, POLICY) == 0
+        assert catch_up(planning, store, [planner.Planner()], POLICY) == 0
     with app.begin() as planning, app.begin() as sweeping:
-        assert planner.plan_ahead(planning, store, POLICY) == 1
+        assert catch_up(planning, store, [planner.Planner()], POLICY) == 1
         assert planner.sweep(sweeping, store, POLICY, "", limit=1) == ""
     with app.begin() as sweeping:
         assert planner.sweep(sweeping, store, POLICY, "a", limit=1) is None
@@ -213,7 +213,7 @@ def test_rows_and_checkpoint_go_together(app, store):
     """If planning fails, its checkpoint stays, and the same events are planned again."""
     tell(app, store, ("a", RECEIVED))
     with app.connect() as conn:
-        assert planner.plan_ahead(conn, store, POLICY) == 1
+        assert catch_up(conn, store, [planner.Planner()], POLICY) == 1
         conn.rollback()
     assert rows(app, store) == {}
     assert plan(app, store) == 1

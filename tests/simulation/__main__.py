@@ -1,4 +1,5 @@
 """Replay seeds: `python -m tests.simulation 17` shows every step, `python -m tests.simulation 0 2000` runs a range."""
+# ruff: noqa: T201 - a command answers
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from orderflow.store import embedded, migrate
 from tests.simulation.check import Broken
 from tests.simulation.simulate import Database, simulate
+
+from orderflow.store import embedded, migrate
 
 
 def main(arguments: list[str]) -> int:

@@ -6,6 +6,8 @@ It shares no decision with the engine: what it knows of orderflow it reads from 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -25,14 +27,50 @@ class Broken(AssertionError):
     """A promise is broken."""
 
 
-def writes_have_intents(engine: sa.Engine, world: World, place: str, request: Request) -> None:
-    """Called for every write that reaches a destination: no more of them than recorded intents, the same bytes."""
-    with engine.begin() as conn:
-        intents = [
-            event for event in _events(conn, world) if event["type"] == "EffectIntended" and _place(event) == place
-        ]
-    sent = sum(1 for other, _ in world.writes if other == place)
-    _must(sent <= len(intents), world, f"{sent} writes at {place}, {len(intents)} intents: {request.method} {request.path}")
+@dataclass
+class Wiretap:
+    """What went over the wires, and how much of the log stood when it did."""
+
+    engine: sa.Engine
+    world: World
+    sent: Counter[str] = field(default_factory=Counter)
+    unanswered: dict[str, int] = field(default_factory=dict)
+
+    def write(self, place: str, request: Request) -> None:
+        """A write leaves: there is an intent for it, and if the last one like it was not answered, it was looked up."""
+        with self.engine.begin() as conn:
+            events = _events(conn, self.world)
+        intents = [event for event in events if event["type"] == "EffectIntended" and _place(event) == place]
+        self.sent[place] += 1
+        what = f"{request.method} {request.path}"
+        _must(self.sent[place] <= len(intents), self.world, f"{what} without an intent")
+        known = self.unanswered.pop(_name(place, request), None)
+        if known is not None:
+            _looked_up_since(events, known, place, self.world)
+
+    def answered(self, place: str, request: Request, status: int | None, body: bytes) -> None:
+        """What the client heard: `status` None where it heard nothing."""
+        vague = status is None or status >= 500 or (200 <= status < 300 and status != 204 and b'"' not in body)
+        if vague:
+            with self.engine.begin() as conn:
+                self.unanswered[_name(place, request)] = len(_events(conn, self.world))
+
+
+def _name(place: str, request: Request) -> str:
+    """Requests with the same name are attempts of the same effect."""
+    return request.headers.get("idempotency-key", f"{place} {request.method} {request.path}")
+
+
+def _looked_up_since(events: list[dict[str, Any]], known: int, place: str, world: World) -> None:
+    intent = [e for e in events[:known] if e["type"] == "EffectIntended" and _place(e) == place][-1]
+    looks = [
+        event
+        for event in events[known:]
+        if (event["type"] == "DetailsFetched" and place == "glopal")
+        or (event["type"] == "LookedUp" and event["effect"] == intent["effect"])
+    ]
+    counting = [event for event in looks if event["sent_at"] >= intent["counts_from"]]
+    _must(len(counting) >= 2, world, f"{intent['effect']} was sent again after {len(counting)} look-ups that count")
 
 
 def at_rest(engine: sa.Engine, run: Run) -> None:
@@ -46,7 +84,6 @@ def at_rest(engine: sa.Engine, run: Run) -> None:
         rows = conn.execute(
             sa.text("SELECT effect, state, next_at, reason FROM orderflow.outbox WHERE store = :s"), {"s": world.store}
         ).all()
-        _looked_up_before_resent(_events(conn, world), world)
     [entry] = world.glopal.ledger(world.store)
     shop = world.shop.ledger()
     named = {one.kind for one in attention(order, run.policy)}
@@ -56,7 +93,11 @@ def at_rest(engine: sa.Engine, run: Run) -> None:
     _must(len(promoted) <= 1, world, f"{len(promoted)} shop orders were promoted")
     ids = {call.ids for call in entry.accepts if call.by == "api"}
     _must(len(ids) <= 1, world, f"accepted with several ids: {ids}")
-    _must(all(call.ids[0] in {made.id for made in shop} for call in entry.accepts if call.by == "api"), world, "accept of nothing")
+    _must(
+        all(call.ids[0] in {made.id for made in shop} for call in entry.accepts if call.by == "api"),
+        world,
+        "accept of nothing",
+    )
     living = [made for made in shop if made.state in ("draft", "order")]
     recorded = order.shop.recorded
     strays = [made for made in living if made.id != recorded]
@@ -68,7 +109,9 @@ def at_rest(engine: sa.Engine, run: Run) -> None:
     _must(not held(order, run.policy), world, f"held: {order.holds}")
     if entry.status == "CANCELLED":
         fulfilled = any(made.fulfilled for made in living)
-        _must(not living or (fulfilled and "parked_withdraw" in named), world, f"alive though cancelled: {living} {named}")
+        _must(
+            not living or (fulfilled and "parked_withdraw" in named), world, f"alive though cancelled: {living} {named}"
+        )
     elif not named:
         _complete(world, run, order, entry, living)
     run.counts[f"end {entry.status}"] += 1
@@ -78,8 +121,7 @@ def at_rest(engine: sa.Engine, run: Run) -> None:
 
 def _complete(world: World, run: Run, order: Any, entry: Any, living: list[Any]) -> None:
     """Without a named exception nothing is left undone."""
-    if order.cancel_reason is not None:
-        _must(False, world, "asked to be cancelled, lives on, and nobody is told")
+    _must(order.cancel_reason is None, world, "asked to be cancelled, lives on, and nobody is told")
     _must(len(living) == 1, world, f"{len(living)} shop orders for an order that is {entry.status}")
     if entry.status == "RECEIVED":
         _must(living[0].state == "draft", world, "promoted before it was ready")
@@ -87,34 +129,6 @@ def _complete(world: World, run: Run, order: Any, entry: Any, living: list[Any])
         _must(living[0].state == "order", world, f"{entry.status}, but the shop has a {living[0].state}")
         _must(entry.ids is not None and entry.ids[0] == living[0].id, world, f"accepted as {entry.ids}")
         _must(entry.status != "READY", world, "never accepted")
-
-
-def _looked_up_before_resent(events: list[dict[str, Any]], world: World) -> None:
-    """Between two intents of one key stands proof that the first did nothing: a plain no, or two look-ups in time."""
-    open_: dict[tuple[str, int], list[dict[str, Any]]] = {}
-    for event in events:
-        key = (event.get("effect", ""), event.get("generation", -1))
-        if event["type"] == "EffectIntended":
-            past = open_.get(key)
-            if past is not None:
-                _proved(past, world)
-            open_[key] = [event]
-        elif event["type"] == "DetailsFetched":
-            for past in open_.values():
-                past.append(event)
-        elif key in open_:
-            open_[key].append(event)
-
-
-def _proved(past: list[dict[str, Any]], world: World) -> None:
-    intent, *rest = past
-    unknown = any(e["type"] == "EffectUnknown" for e in rest) or not any(
-        e["type"] in ("EffectNotExecuted", "EffectRefused") and e["source_id"].count(":") == 4 for e in rest
-    )
-    if not unknown:
-        return
-    looks = [e for e in rest if e["type"] in ("LookedUp", "DetailsFetched") and e["sent_at"] >= intent["counts_from"]]
-    _must(len(looks) >= 2, world, f"{intent['effect']} was sent again after {len(looks)} look-ups that count")
 
 
 def _events(conn: sa.Connection, world: World) -> list[dict[str, Any]]:
@@ -129,6 +143,6 @@ def _place(event: dict[str, Any]) -> str:
     return "shop" if event["effect"] in ("draft", "promote", "withdraw") else "glopal"
 
 
-def _must(holds: bool, world: World, text: str) -> None:
+def _must(holds: object, world: World, text: str) -> None:
     if not holds:
         raise Broken(f"{world.store} order {world.order_id}: {text}")

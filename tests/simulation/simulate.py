@@ -13,6 +13,8 @@ from random import Random
 from typing import Any
 
 import sqlalchemy as sa
+from tests.simulation.check import Broken, Wiretap, at_rest
+from tests.simulation.world import BEGIN, World, seconds
 
 from orderflow import intake, relay
 from orderflow.connectors import Capabilities
@@ -27,15 +29,14 @@ from orderflow.glopal.client import Client
 from orderflow.glopal.mapping import Mapping
 from orderflow.intake import Feed
 from orderflow.orders import UnknownOrderError, handle
-from orderflow.projections import catch_up, planner
+from orderflow.projections import catch_up
 from orderflow.projections.orders import Orders
+from orderflow.projections.planner import Planner
 from orderflow.relay import Call, Line, Relay, Reply, Windows
 from orderflow.store import outbox
 from orderflow.store.connect import APP_ROLE
 from orderflow.store.tables import outbox as outbox_table
 from orderflow.store.vault import Vault, open_vault
-from tests.simulation.check import Broken, at_rest, writes_have_intents
-from tests.simulation.world import BEGIN, World, seconds
 
 VIRTUAL_CLOCK = """
 CREATE OR REPLACE FUNCTION orderflow.wall_clock() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE
@@ -128,7 +129,7 @@ class Simulation:
         self.faulty = True
         self.facts = True  # may there be events that planner and read models have not seen?
         self.idle_until: datetime | None = None  # nothing in the outbox wants attention before; None: nobody looked
-        world.on_write = lambda place, request: writes_have_intents(self.engine, world, place, request)
+        world.tap = Wiretap(self.engine, world)
 
     # ---- the two phases ------------------------------------------------------------------------------------------
 
@@ -225,12 +226,15 @@ class Simulation:
 
     def _plan(self) -> bool:
         busy = any(worker.call is not None and worker.asleep_until is None for worker in self.workers)
-        if not self.facts or (self.faulty and self.rng.random() < self.stale_plans) or (busy and self.rng.random() < 0.7):
+        if (
+            not self.facts
+            or (self.faulty and self.rng.random() < self.stale_plans)
+            or (busy and self.rng.random() < 0.7)
+        ):
             return False
         store, policy = self.world.store, self.run.policy
         with self.engine.begin() as conn:
-            catch_up(conn, store, [Orders()], policy)
-            planner.plan_ahead(conn, store, policy)
+            catch_up(conn, store, [Orders(), Planner()], policy)
         self.facts, self.idle_until = False, None
         return True
 
@@ -291,10 +295,17 @@ class Simulation:
         line = f"{self.world.clock.now:%d %H:%M:%S.%f} {text}"
         self.run.trace.append(line)
         if self.verbose:
-            print(line)
+            print(line)  # noqa: T201 - asked for
 
 
-FEED_NAMES = ("order.received", "order.ready", "order.accepted", "order.completed", "order.cancelled", "return.requested")
+FEED_NAMES = (
+    "order.received",
+    "order.ready",
+    "order.accepted",
+    "order.completed",
+    "order.cancelled",
+    "return.requested",
+)
 
 
 def simulate(database: Database, seed: int, *, verbose: bool = False) -> Run:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.simulation.check import Broken
+from tests.simulation.simulate import Database, simulate
 
 from orderflow.connectors import Retry, Unknown
 from orderflow.domain import conclusions, order, slots
 from orderflow.relay import call, intent, outcome
-from tests.simulation.check import Broken
-from tests.simulation.simulate import Database, simulate
 
 SEEDS = range(10_000, 10_400)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-
 from tests.simulation.simulate import Database, simulate
 
 SEEDS = 2000

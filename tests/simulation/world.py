@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from orderflow.sandbox import App, Cut, Faults, Glopal, GlopalOptions, Request, Shop, ShopOptions, deliver
 from orderflow.sandbox.glopal_options import Emission
+
+if TYPE_CHECKING:
+    from tests.simulation.check import Wiretap
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -48,7 +51,7 @@ class Happening:
 
 
 class Wire(httpx.BaseTransport):
-    """Carries requests to an app in this process, with faults; `sent` is asked for every write that arrives."""
+    """Carries requests to an app in this process, with faults; every write is shown to the wiretap."""
 
     def __init__(self, world: World, app: App, faults: Faults, place: str) -> None:
         self.world, self.app, self.faults, self.place = world, app, faults, place
@@ -61,16 +64,20 @@ class Wire(httpx.BaseTransport):
             {name.lower(): value for name, value in request.headers.items()},
             request.content,
         )
-        if request.method != "GET":
-            self.world.writes.append((self.place, wire))
-            self.world.on_write(self.place, wire)
+        fault, tap = self.faults.choose(wire), self.world.tap if request.method != "GET" else None
+        if tap is not None and fault.kind != "refused":
+            tap.write(self.place, wire)
             self.world.stir()
         try:
-            answer = deliver(self.app, wire, self.faults.choose(wire), self.world.later)
+            answer = deliver(self.app, wire, fault, self.world.later)
         except Cut as cut:
             if not cut.sent:
                 raise httpx.ConnectError("refused", request=request) from None
+            if tap is not None:
+                tap.answered(self.place, wire, None, b"")
             raise httpx.ReadTimeout("no answer", request=request) from None
+        if tap is not None:
+            tap.answered(self.place, wire, answer.status, answer.body)
         return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
 
 
@@ -84,8 +91,7 @@ class World:
         self.ahead: list[Happening] = []
         self.numbers = count()
         self.news = True
-        self.writes: list[tuple[str, Request]] = []
-        self.on_write: Callable[[str, Request], None] = lambda _place, _request: None
+        self.tap: Wiretap | None = None
         self.get_lag = rng.choice([0.0, 0.0, 5.0, 20.0])
         self.search_lag = rng.choice([0.0, 0.0, 3.0, 10.0])
         self.order_id = ""

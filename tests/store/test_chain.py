@@ -88,9 +88,7 @@ _AT_8 = "WHERE store = :s AND position = 8"
     ],
 )
 @pytest.mark.parametrize("batch", [3, 1000])
-def test_verification_names_the_first_bad_row(  # noqa: PLR0913, PLR0917
-    app, owner, filled, statements, position, batch
-):
+def test_verification_names_the_first_bad_row(app, owner, filled, statements, position, batch):
     """Whatever was changed, by whomever: the first row that is not what was written is named."""
     tamper(owner, *statements, store=filled)
     found = verified(app, filled, batch)

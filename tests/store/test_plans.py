@@ -61,7 +61,7 @@ STATEMENTS = {
     "is it decided": ("events", lambda c: orders._decided(c, "acme", "c1")),
     "lease": ("outbox", _lease),
     "rows of one order": ("outbox", lambda c: outbox.rows_of(c, "acme", "o77")),
-    "claim a reader": ("checkpoints", lambda c: progress.claim_reader(c, "orders", "acme")),
+    "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
     "cursor": ("cursors", lambda c: progress.cursor_of(c, "acme")),
     "move the cursor": ("cursors", lambda c: progress.move_cursor(c, "acme", MANY, "next")),
 }

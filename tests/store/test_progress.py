@@ -15,23 +15,23 @@ from .writing import rows
 def test_a_reader_is_claimed_by_one(app, store):
     """While one transaction reads in its name everybody else is told so at once; other names and stores are free."""
     with app.begin() as one, app.begin() as two:
-        assert progress.claim_reader(one, "orders", store) == 0
-        assert progress.claim_reader(two, "orders", store) is None
-        assert progress.claim_reader(two, "timeline", store) == 0
-        assert progress.claim_reader(two, "orders", f"{store}-2") == 0
-        progress.advance(one, "orders", store, 5)
+        assert progress.claim(one, ["orders"], store) == {"orders": 0}
+        assert progress.claim(two, ["orders"], store) == {}
+        assert progress.claim(two, ["timeline"], store) == {"timeline": 0}
+        assert progress.claim(two, ["orders"], f"{store}-2") == {"orders": 0}
+        progress.advance(one, ["orders"], store, 5)
     with app.begin() as two:
-        assert progress.claim_reader(two, "orders", store) == 5
+        assert progress.claim(two, ["orders"], store) == {"orders": 5}
 
 
 def test_a_place_that_was_rolled_back_was_never_reached(app, store):
     """The checkpoint lives and dies with the transaction that did the work."""
     with app.connect() as conn:
-        progress.claim_reader(conn, "orders", store)
-        progress.advance(conn, "orders", store, 5)
+        progress.claim(conn, ["orders"], store)
+        progress.advance(conn, ["orders"], store, 5)
         conn.rollback()
     with app.begin() as conn:
-        assert progress.claim_reader(conn, "orders", store) == 0
+        assert progress.claim(conn, ["orders"], store) == {"orders": 0}
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 16, 500])
@@ -39,8 +39,8 @@ def test_checkpoints_are_trimmed(app, store, step):
     """Whatever the size of the batches, old checkpoints do not pile up, and the newest stays."""
     for position in range(1, 25 * step, step):
         with app.begin() as conn:
-            progress.advance(conn, "orders", store, position)
-            assert progress.position_of(conn, "orders", store) == position
+            progress.advance(conn, ["orders"], store, position)
+            assert progress.positions(conn, ["orders"], store)["orders"] == position
     kept = rows(app, "SELECT position FROM orderflow.checkpoints WHERE store = :s", s=store)
     assert (position,) in kept
     assert len(kept) <= 9
@@ -56,14 +56,14 @@ def test_reset_waits_for_who_is_reading(app, store):
         done.set()
 
     with app.begin() as conn:
-        progress.claim_reader(conn, "orders", store)
+        progress.claim(conn, ["orders"], store)
         thread = threading.Thread(target=reset)
         thread.start()
-        progress.advance(conn, "orders", store, 7)
+        progress.advance(conn, ["orders"], store, 7)
         assert not done.wait(0.2)
     thread.join(5)
     with app.begin() as conn:
-        assert progress.claim_reader(conn, "orders", store) == 0
+        assert progress.claim(conn, ["orders"], store) == {"orders": 0}
 
 
 def test_a_cursor_moves_by_compare_and_set(app, store):

@@ -53,7 +53,7 @@ def _rebuilt(app: App, store: str, projection: Projection, bar: Progress) -> int
         bar.update(task, completed=done)
     while True:
         with app.engine.connect() as conn:
-            place = progress.position_of(conn, projection.name, store)
+            place = progress.positions(conn, [projection.name], store)[projection.name]
         bar.update(task, completed=place)
         if place >= head:
             return place

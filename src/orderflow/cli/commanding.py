@@ -22,7 +22,7 @@ CommandId = Annotated[
 Why = Annotated[str, typer.Option(help="The reason; it stands in the history, so name no person.")]
 
 
-def accept(  # noqa: PLR0913  an argument or option each
+def accept(
     ctx: typer.Context,
     store: means.Store,
     order_id: means.Order,
@@ -37,7 +37,7 @@ def accept(  # noqa: PLR0913  an argument or option each
     _handle(ctx, store, order_id, Accept(ids, by or means.user()), command_id)
 
 
-def cancel(  # noqa: PLR0913  an argument or option each
+def cancel(
     ctx: typer.Context,
     store: means.Store,
     order_id: means.Order,
@@ -50,7 +50,7 @@ def cancel(  # noqa: PLR0913  an argument or option each
     _handle(ctx, store, order_id, Cancel(_given("--reason", reason), by or means.user()), command_id)
 
 
-def release(  # noqa: PLR0913  an argument or option each
+def release(
     ctx: typer.Context,
     store: means.Store,
     order_id: means.Order,
@@ -68,7 +68,7 @@ def release(  # noqa: PLR0913  an argument or option each
     _handle(ctx, store, order_id, command, command_id)
 
 
-def retry(  # noqa: PLR0913  an argument or option each
+def retry(
     ctx: typer.Context,
     store: means.Store,
     order_id: means.Order,

@@ -16,7 +16,6 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from typing_extensions import override
 
 from orderflow import app as composition
 from orderflow.cli import means
@@ -101,7 +100,6 @@ class _Notebook(logging.Handler):
         super().__init__(logging.WARNING)
         self.lines: dict[str, None] = {}
 
-    @override
     def emit(self, record: logging.LogRecord) -> None:
         if len(self.lines) < _SHOWN:
             self.lines[record.getMessage()] = None

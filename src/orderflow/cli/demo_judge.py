@@ -66,8 +66,8 @@ def at_rest(app: App) -> list[str]:
         found += [f"{r.store}: {r.scope} is paused: {r.reason}" for r in conn.execute(sa.select(pauses))]
         for store in app.lines:
             head = log.head(conn, store)
-            for name in (*(p.name for p in PROJECTIONS), planner.NAME):
-                if (place := progress.position_of(conn, name, store)) < head:
+            for name in (*(p.name for p in PROJECTIONS), planner.Planner.name):
+                if (place := progress.positions(conn, [name], store)[name]) < head:
                     found.append(f"{store}: {name} stands at {place} of {head}")
     return found
 

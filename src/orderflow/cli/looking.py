@@ -43,7 +43,7 @@ _LISTED = (
 
 
 @group.command("list")
-def list_(  # noqa: PLR0913  one filter each
+def list_(
     ctx: typer.Context,
     *,
     store: Annotated[str | None, typer.Option(help="Only this store.")] = None,
@@ -88,7 +88,7 @@ def _table(rows: list[sa.Row[Any]]) -> Table:
 
 def _say_lag(conn: sa.Connection, ctx: typer.Context, stores: list[str]) -> None:
     for store in stores:
-        behind = log.head(conn, store) - progress.position_of(conn, "orders", store)
+        behind = log.head(conn, store) - progress.positions(conn, ["orders"], store)["orders"]
         if behind > 0:
             hint = f"`{means.means(ctx).command} work` or `pull` brings it up to date"
             means.complain(f"{store}: this list is {behind} events behind the log; {hint}")

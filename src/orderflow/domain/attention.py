@@ -66,11 +66,7 @@ def _parked(order: Order) -> Iterator[Attention]:
 def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     own = order.shop.own
     if is_foreign(order, policy):
-        ours = (
-            f"; our shop order {own.shop_id} stands"
-            if own is not None and own.state is ShopState.ORDER
-            else ""
-        )
+        ours = f"; our shop order {own.shop_id} stands" if own is not None and own.state is ShopState.ORDER else ""
         yield Attention(
             "accepted_elsewhere",
             f"Glopal shows the ids {order.external}{ours}",
@@ -87,11 +83,7 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
             order.position,
             ("cancel",),
         )
-    others = [
-        s.shop_id
-        for s in order.shop.living
-        if s.state is ShopState.ORDER and s.shop_id != own.shop_id
-    ]
+    others = [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
     if others and not away:
         yield Attention(
             "several_shop_orders",
@@ -99,11 +91,7 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
             order.position,
             ("cancel",),
         )
-    if (
-        order.accept_ids is not None
-        and order.accepted is None
-        and own.shop_id != order.accept_ids.order_id
-    ):
+    if order.accept_ids is not None and order.accepted is None and own.shop_id != order.accept_ids.order_id:
         text = f"accept was asked for with {order.accept_ids}, our shop order is {own.shop_id}"
         yield Attention("ids_differ", text, order.position, ("cancel",))
 
@@ -121,21 +109,15 @@ def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
         )
     elif order.accepted is not None and order.status is Status.READY:
         text = "Glopal took our accept but never showed ACCEPTED"
-        yield Attention(
-            "accept_unseen", text, order.accepted.position, ("retry fetch",)
-        )
+        yield Attention("accept_unseen", text, order.accepted.position, ("retry fetch",))
     elif order.cancelled is not None and order.status is not Status.CANCELLED:
         text = "Glopal took our cancellation but never showed CANCELLED"
-        yield Attention(
-            "cancel_unseen", text, order.cancelled.position, ("retry fetch",)
-        )
+        yield Attention("cancel_unseen", text, order.cancelled.position, ("retry fetch",))
 
 
 def _asks(order: Order, policy: StorePolicy) -> bool:
     """Is a fetch coming that is more than the routine one at the age limit?"""
-    fetch = next(
-        (due for due in effects_due(order, policy) if due.effect is Effect.FETCH), None
-    )
+    fetch = next((due for due in effects_due(order, policy) if due.effect is Effect.FETCH), None)
     limit = policy.age_limits.get(order.status)
     if fetch is None or order.answered_at is None:
         return fetch is not None

@@ -25,9 +25,7 @@ from orderflow.domain.slots import is_done
 ABSENTS_NEEDED: Final = 2
 """How many look-ups, each sent late enough, must miss the effect before it counts as not executed."""
 
-Conclusion = (
-    EffectDelivered | EffectRefused | EffectNotExecuted | EffectClosed | EffectExhausted
-)
+Conclusion = EffectDelivered | EffectRefused | EffectNotExecuted | EffectClosed | EffectExhausted
 
 
 def conclude(
@@ -47,9 +45,7 @@ def conclude(
     if slot is None or slot.phase is not Phase.OPEN:
         return None
     if is_done(order, slot):
-        return EffectDelivered(
-            slot.effect, slot.generation, slot.attempt, _proof(order, slot)
-        )
+        return EffectDelivered(slot.effect, slot.generation, slot.attempt, _proof(order, slot))
     if refusal is not None and not _changed(order, slot):
         if still_wanted(order, policy, slot):
             return EffectRefused(slot.effect, slot.generation, slot.attempt, refusal)
@@ -60,13 +56,9 @@ def conclude(
             f"refused ({refusal}) and no longer due",
         )
     if refusal is not None:
-        return not_executed(
-            order, policy, slot, f"{refusal}: it had changed meanwhile", retry_in=0.0
-        )
+        return not_executed(order, policy, slot, f"{refusal}: it had changed meanwhile", retry_in=0.0)
     if slot.absents >= ABSENTS_NEEDED and slot.effect is not Effect.REFUND:
-        return not_executed(
-            order, policy, slot, f"absent {slot.absents} times", retry_in=retry_in
-        )
+        return not_executed(order, policy, slot, f"absent {slot.absents} times", retry_in=retry_in)
     return None
 
 
@@ -84,9 +76,7 @@ def not_executed(
         return EffectClosed(slot.effect, slot.generation, slot.attempt, reason)
     if burnt and slot.tries >= policy.max_attempts:
         return EffectExhausted(slot.effect, slot.generation, slot.attempt, reason)
-    return EffectNotExecuted(
-        slot.effect, slot.generation, slot.attempt, reason, retry_in, burnt
-    )
+    return EffectNotExecuted(slot.effect, slot.generation, slot.attempt, reason, retry_in, burnt)
 
 
 def still_wanted(order: Order, policy: StorePolicy, slot: Slot) -> bool:

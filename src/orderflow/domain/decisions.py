@@ -107,9 +107,7 @@ class IllegalTransition(Exception):
         self.why = why
         self.allowed = allowed(order)
         options = ", ".join(self.allowed) or "nothing"
-        super().__init__(
-            f"{self.command} is not allowed for an order that is {self.state}: {why}. Allowed: {options}."
-        )
+        super().__init__(f"{self.command} is not allowed for an order that is {self.state}: {why}. Allowed: {options}.")
 
 
 def decide(order: Order, command: Command) -> tuple[Decision, ...]:
@@ -123,11 +121,7 @@ def decide(order: Order, command: Command) -> tuple[Decision, ...]:
             return _refund(order, command)
         case QuoteRefund():
             _money(order, command, command.amount, command.currency)
-            return (
-                QuoteRequested(
-                    command.quote, command.amount, command.currency, command.by
-                ),
-            )
+            return (QuoteRequested(command.quote, command.amount, command.currency, command.by),)
         case Release():
             return _release(order, command)
         case Retry():
@@ -157,21 +151,13 @@ def _accept(order: Order, command: Accept) -> tuple[Decision, ...]:
     if order.accept_ids == command.ids:
         return ()
     known = next(
-        (
-            ids
-            for ids in (order.accept_ids, order.external)
-            if ids not in (None, command.ids)
-        ),
+        (ids for ids in (order.accept_ids, order.external) if ids not in (None, command.ids)),
         None,
     )
     if known is not None:
         raise IllegalTransition(order, command, f"other ids are known: {known}")
     own = order.shop.own
-    if (
-        own is not None
-        and own.state is not ShopState.GONE
-        and own.shop_id != command.ids.order_id
-    ):
+    if own is not None and own.state is not ShopState.GONE and own.shop_id != command.ids.order_id:
         raise IllegalTransition(order, command, f"our shop order is {own.shop_id}")
     if order.external == command.ids:
         return ()
@@ -186,9 +172,7 @@ def _accept(order: Order, command: Accept) -> tuple[Decision, ...]:
             f"it is held ({order.holds[0].reason} at {order.holds[0].position})",
         )
     if own is None and order.shop_slot is not None:
-        raise IllegalTransition(
-            order, command, "a shop order is on its way and will bring its own ids"
-        )
+        raise IllegalTransition(order, command, "a shop order is on its way and will bring its own ids")
     return (AcceptRequested(command.ids, command.by),)
 
 
@@ -200,9 +184,7 @@ def _cancel(order: Order, command: Cancel) -> tuple[Decision, ...]:
     if order.status is Status.CANCELLED:
         raise IllegalTransition(order, command, "it is cancelled already")
     if order.cancel_reason is not None:
-        raise IllegalTransition(
-            order, command, f"it is being cancelled already ({order.cancel_reason})"
-        )
+        raise IllegalTransition(order, command, f"it is being cancelled already ({order.cancel_reason})")
     return (CancelRequested(command.reason, command.by),)
 
 
@@ -211,20 +193,12 @@ def _refund(order: Order, command: Refund) -> tuple[Decision, ...]:
     if line is not None and command.amount.is_finite():
         if (line.amount, line.currency) == (command.amount, command.currency):
             return ()
-        raise IllegalTransition(
-            order, command, f"refund {command.refund} was asked for with another amount"
-        )
+        raise IllegalTransition(order, command, f"refund {command.refund} was asked for with another amount")
     _money(order, command, command.amount, command.currency)
-    return (
-        RefundRequested(
-            command.refund, command.amount, command.currency, command.reason, command.by
-        ),
-    )
+    return (RefundRequested(command.refund, command.amount, command.currency, command.reason, command.by),)
 
 
-def _money(
-    order: Order, command: Refund | QuoteRefund, amount: Decimal, currency: str
-) -> None:
+def _money(order: Order, command: Refund | QuoteRefund, amount: Decimal, currency: str) -> None:
     if order.status not in REFUNDABLE:
         raise IllegalTransition(
             order,
@@ -239,9 +213,7 @@ def _money(
     if known is None or known.currency is None:
         raise IllegalTransition(order, command, "the order's currency is not known yet")
     if known.currency != currency:
-        raise IllegalTransition(
-            order, command, f"the order was paid in {known.currency}"
-        )
+        raise IllegalTransition(order, command, f"the order was paid in {known.currency}")
     left = _left(order, known.total) if known.total is not None else amount
     if left is None or amount > left:
         text = "what is left to refund cannot be told" if left is None else f"only {left} {currency} are left to refund"
@@ -263,16 +235,10 @@ _EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
 
 
 def _release(order: Order, command: Release) -> tuple[Decision, ...]:
-    released = (
-        OrderReleased(command.reason, command.position, command.by, command.why),
-    )
+    released = (OrderReleased(command.reason, command.position, command.by, command.why),)
     if command.reason is HoldReason.ENVIRONMENT:
         details = order.details
-        return (
-            released
-            if details is not None and details.environment != order.released_environment
-            else ()
-        )
+        return released if details is not None and details.environment != order.released_environment else ()
     hold = order.hold(command.reason)
     if hold is None:
         return ()
@@ -287,16 +253,8 @@ def _release(order: Order, command: Release) -> tuple[Decision, ...]:
 
 def _retry(order: Order, command: Retry) -> tuple[Decision, ...]:
     pending = order.asked is not None
-    if (
-        command.effect is Effect.FETCH
-        and order.parking(Effect.FETCH) is None
-        and pending
-    ):
+    if command.effect is Effect.FETCH and order.parking(Effect.FETCH) is None and pending:
         return ()
-    if (
-        command.effect is not Effect.FETCH
-        and order.parking(command.effect) is None
-        and order.redriven
-    ):
+    if command.effect is not Effect.FETCH and order.parking(command.effect) is None and order.redriven:
         return ()
     return (RetryRequested(command.effect, command.by, command.why),)

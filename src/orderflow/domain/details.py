@@ -38,9 +38,7 @@ def _kept(order: Order, event: DetailsFetched, here: Mark) -> Order:
     """Keep the newest details, ids once known, the holds that details satisfy or cause, and what they unpark."""
     if event.external is not None:
         order = replace(order, external=event.external)
-    if event.created_at is not None and (
-        order.born is None or event.created_at < order.born
-    ):
+    if event.created_at is not None and (order.born is None or event.created_at < order.born):
         order = replace(order, born=event.created_at)
     if order.details is not None and event.asked_after < order.details.asked_after:
         return order
@@ -51,15 +49,9 @@ def _kept(order: Order, event: DetailsFetched, here: Mark) -> Order:
     if event.money is not None:
         order = order.held(Hold(HoldReason.MONEY, here.position, event.money))
     if event.unmapped:
-        order = order.held(
-            Hold(HoldReason.UNMAPPED, here.position, ", ".join(event.unmapped))
-        )
+        order = order.held(Hold(HoldReason.UNMAPPED, here.position, ", ".join(event.unmapped)))
     # Only the draft's request is built from the details; ids are all that the other requests hold.
-    parked = tuple(
-        p
-        for p in order.parked
-        if p.effect is not Effect.DRAFT or p.basis == event.basis
-    )
+    parked = tuple(p for p in order.parked if p.effect is not Effect.DRAFT or p.basis == event.basis)
     return replace(order, details=event, parked=parked)
 
 
@@ -90,9 +82,7 @@ def _living(order: Order, event: DetailsFetched, here: Mark) -> Order:
     assert event.status is not None
     dispute = order.dispute
     if dispute is None:
-        return order.contradicted(
-            here, f"details show {event.status} for a cancelled order", event
-        )
+        return order.contradicted(here, f"details show {event.status} for a cancelled order", event)
     if event.asked_after < dispute.since.position:
         return order
     if dispute.answer is not event.status or dispute.settles_at is None:

@@ -44,6 +44,7 @@ class Effect(StrEnum):
 
     @property
     def destination(self) -> Destination:
+        """Who it speaks to."""
         return Destination.SHOP if self in _AT_SHOP else Destination.GLOPAL
 
     @property
@@ -135,7 +136,7 @@ class DetailsFetched:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Something about this order that could not be read: a feed element, or details. `problem` names field and place."""
+    """Something about this order that could not be read, of the feed or of details. `problem` names field and place."""
 
     problem: str
     asked_after: Position | None = None
@@ -257,12 +258,16 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class AcceptRequested:
+    """The order shall be accepted at Glopal with these ids."""
+
     ids: Ids
     by: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
+    """The order shall be cancelled, in the shop and at Glopal."""
+
     reason: str
     by: str
 
@@ -280,6 +285,8 @@ class RefundRequested:
 
 @dataclass(frozen=True, slots=True)
 class QuoteRequested:
+    """Glopal shall say who would bear such a refund."""
+
     quote: str
     amount: Decimal
     currency: str
@@ -298,6 +305,8 @@ class OrderReleased:
 
 @dataclass(frozen=True, slots=True)
 class RetryRequested:
+    """A parked effect may be tried again; `fetch` asks Glopal now."""
+
     effect: Effect
     by: str
     why: str
@@ -322,23 +331,9 @@ Outcome = (
     | LookedUp
 )
 Decision = (
-    AcceptRequested
-    | CancelRequested
-    | RefundRequested
-    | QuoteRequested
-    | OrderReleased
-    | RetryRequested
-    | NoteAdded
+    AcceptRequested | CancelRequested | RefundRequested | QuoteRequested | OrderReleased | RetryRequested | NoteAdded
 )
-Event = (
-    Reported
-    | DetailsFetched
-    | Malformed
-    | EvidenceFound
-    | Unrecognised
-    | Outcome
-    | Decision
-)
+Event = Reported | DetailsFetched | Malformed | EvidenceFound | Unrecognised | Outcome | Decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,17 +79,13 @@ def evolve(order: Order, recorded: Recorded) -> Order:
 
 
 def _reported(order: Order, event: Reported, here: Mark) -> Order:
-    if event.occurred_at is not None and (
-        order.born is None or event.occurred_at < order.born
-    ):
+    if event.occurred_at is not None and (order.born is None or event.occurred_at < order.born):
         order = replace(order, born=event.occurred_at)
     verdict = judge(order.status, event.report)
     if verdict in (Verdict.ADVANCE, Verdict.LEAP):
         return order.moved_to(TARGET[event.report], here, confirmed=False)
     if verdict is Verdict.CONFLICT:
-        return order.contradicted(
-            here, f"{event.report} was reported for an order that is {order.status}"
-        )
+        return order.contradicted(here, f"{event.report} was reported for an order that is {order.status}")
     return order
 
 
@@ -100,9 +96,7 @@ def _decided(order: Order, event: object, here: Mark) -> Order:
         case CancelRequested():
             return replace(
                 order,
-                cancel_reason=event.reason
-                if order.cancel_reason is None
-                else order.cancel_reason,
+                cancel_reason=event.reason if order.cancel_reason is None else order.cancel_reason,
             )
         case RefundRequested() if all(r.refund != event.refund for r in order.refunds):
             line = Refund(event.refund, event.amount, event.currency, event.reason)

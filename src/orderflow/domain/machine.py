@@ -49,12 +49,8 @@ class Verdict(StrEnum):
     CONFLICT = "conflict"
 
 
-TARGET: Final[dict[Report, Status]] = {
-    report: Status(report.value.upper()) for report in Report
-}
-REPORT: Final[dict[Status, Report]] = {
-    status: report for report, status in TARGET.items()
-}
+TARGET: Final[dict[Report, Status]] = {report: Status(report.value.upper()) for report in Report}
+REPORT: Final[dict[Status, Report]] = {status: report for report, status in TARGET.items()}
 
 _A, _L, _E, _C = Verdict.ADVANCE, Verdict.LEAP, Verdict.ECHO, Verdict.CONFLICT
 
@@ -134,6 +130,4 @@ def judge(status: Status, report: Report) -> Verdict:
 
 def reports_from(status: Status) -> tuple[Report, ...]:
     """The reports that would move an order from `status`."""
-    return tuple(
-        r for r in Report if judge(status, r) in (Verdict.ADVANCE, Verdict.LEAP)
-    )
+    return tuple(r for r in Report if judge(status, r) in (Verdict.ADVANCE, Verdict.LEAP))

@@ -35,6 +35,8 @@ class Mode(StrEnum):
 
 
 class ImportCurrency(StrEnum):
+    """In which currency orders enter the shop: the buyer's, or the store's own."""
+
     ORDER = "order"
     BASE = "base"
 
@@ -90,6 +92,7 @@ class Due:
 
     @property
     def destination(self) -> Destination:
+        """Who the effect speaks to."""
         return self.effect.destination
 
 

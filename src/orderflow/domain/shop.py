@@ -32,6 +32,7 @@ class Shop:
         return self.get(self.recorded) if self.recorded is not None else None
 
     def get(self, shop_id: str) -> Sighting | None:
+        """What is known of one shop order."""
         return next((s for s in self.seen if s.shop_id == shop_id), None)
 
     def sight(self, found: Iterable[Sighting]) -> Shop:
@@ -55,15 +56,9 @@ class Shop:
 
 
 def _merge(old: Sighting | None, new: Sighting) -> Sighting:
-    promoted = (
-        new.promoted
-        or new.state is ShopState.ORDER
-        or (old is not None and old.promoted)
-    )
+    promoted = new.promoted or new.state is ShopState.ORDER or (old is not None and old.promoted)
     if old is None:
         return replace(new, promoted=promoted)
     state = max(old.state, new.state, key=_RANK.__getitem__)
     newer = _RANK[new.state] >= _RANK[old.state]
-    return Sighting(
-        old.shop_id, (new.number if newer else "") or old.number, state, promoted
-    )
+    return Sighting(old.shop_id, (new.number if newer else "") or old.number, state, promoted)

@@ -14,7 +14,6 @@ from typing import Final, TypedDict, Unpack
 
 import httpcore
 import httpx
-from typing_extensions import override
 
 from orderflow.glopal.deadline import Connections, deadline, left
 from orderflow.glopal.replies import Broken, Gate, NotSent, Reply, TooLate, always
@@ -47,7 +46,7 @@ class Line:
     last byte of the answer; `tls` trusts other roots than the usual ones.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first two have defaults that fit
+    def __init__(
         self,
         base_url: str,
         key: str,
@@ -66,7 +65,6 @@ class Line:
         self.connect_seconds = connect_seconds
         self.total_seconds = total_seconds
 
-    @override
     def __repr__(self) -> str:
         return f"Line({self._base!r})"
 
@@ -74,7 +72,7 @@ class Line:
         """Close the idle connections."""
         self._transport.close()
 
-    def exchange(  # noqa: PLR0913 - what a request consists of
+    def exchange(
         self,
         method: str,
         target: str,
@@ -166,7 +164,6 @@ class _Network(httpx.BaseTransport):
     def __init__(self, base_url: str, tls: ssl.SSLContext | None) -> None:
         self._connections = Connections(_url(httpx.URL(base_url)).origin, tls)
 
-    @override
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         asked = httpcore.Request(
             request.method,
@@ -185,7 +182,6 @@ class _Network(httpx.BaseTransport):
             answer.status, headers=answer.headers, stream=_Body(answer, lambda: self._connections.give(connection))
         )
 
-    @override
     def close(self) -> None:
         self._connections.close()
 
@@ -198,11 +194,9 @@ class _Body(httpx.SyncByteStream):
     def __init__(self, answer: httpcore.Response, done: Callable[[], None]) -> None:
         self._answer, self._done = answer, done
 
-    @override
     def __iter__(self) -> Iterator[bytes]:
         return self._answer.iter_stream()
 
-    @override
     def close(self) -> None:
         self._answer.close()
         self._done()
@@ -259,7 +253,6 @@ class Client:
         self.routes = routes
         self._empty_cursor = empty_cursor
 
-    @override
     def __repr__(self) -> str:
         return f"Client({self.line!r}, {self.store_id!r})"
 

@@ -18,7 +18,6 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 import httpcore
-from typing_extensions import override
 
 _KEPT_SECONDS: Final = 5.0
 _ends_at: ContextVar[float] = ContextVar("_ends_at")
@@ -94,7 +93,6 @@ class _Network(httpcore.NetworkBackend):
     def __init__(self) -> None:
         self._sockets = httpcore.SyncBackend()
 
-    @override
     def connect_tcp(
         self,
         host: str,
@@ -113,27 +111,22 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
 
-    @override
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _within(timeout, httpcore.ReadTimeout))
 
-    @override
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), self._PIECE):
             piece = buffer[start : start + self._PIECE]
             self._inner.write(piece, _within(timeout, httpcore.WriteTimeout))
 
-    @override
     def close(self) -> None:
         self._inner.close()
 
-    @override
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         within = _within(timeout, httpcore.ConnectTimeout)
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, within))
 
-    @override
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

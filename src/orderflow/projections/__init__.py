@@ -1,4 +1,4 @@
-"""Readers of the log that keep relational read models: a protocol, and the loop that keeps them up to date.
+"""Readers of the log: a protocol, and the loop that keeps them up to date.
 
 They never write anything but their own tables, and never call out: a rebuild can have no side effect.
 """
@@ -33,36 +33,41 @@ class Step:
     after: Order
 
 
-class Projection(Protocol):
-    """A read model. `apply` gets every event of a store exactly once and in order, and writes in that transaction."""
+class Reader(Protocol):
+    """Whoever follows the log. `apply` gets every event of a store exactly once and in order."""
 
     name: str
-    table: sa.Table
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
-        """Write what `steps` change in the read model."""
+        """Write what `steps` mean for this reader, in the transaction that also moves its checkpoint."""
         ...
 
 
-def catch_up(
-    conn: sa.Connection, store: str, projections: Sequence[Projection], policy: StorePolicy, batch: int = BATCH
-) -> int:
-    """Apply the next events of `store` to every projection, with its checkpoint, in this transaction.
+class Projection(Reader, Protocol):
+    """A reader that keeps a read model, which can be rebuilt from position 1."""
 
-    Projections that stand at the same place share one reading. Returns how many events were applied to any of them;
-    one that another process works on right now is left out.
+    table: sa.Table
+
+
+def catch_up(
+    conn: sa.Connection, store: str, readers: Sequence[Reader], policy: StorePolicy, batch: int = BATCH
+) -> int:
+    """Give the next events of `store` to every reader, and move its checkpoint, in this transaction.
+
+    Readers that stand at the same place share one reading. Returns how many events were given to any of them; one that
+    another process works on right now is left out.
     """
-    places = {p.name: progress.claim_reader(conn, p.name, store) for p in projections}
+    places = progress.claim(conn, [reader.name for reader in readers], store)
     applied = 0
-    for place in sorted({place for place in places.values() if place is not None}):
+    for place in sorted(set(places.values())):
         records = log.read(conn, store, place, batch)
         if not records:
             continue
         steps = _steps(conn, store, records)
-        for projection in projections:
-            if places[projection.name] == place:
-                projection.apply(conn, store, steps, policy)
-                progress.advance(conn, projection.name, store, records[-1].position)
+        here = [reader for reader in readers if places.get(reader.name) == place]
+        for reader in here:
+            reader.apply(conn, store, steps, policy)
+        progress.advance(conn, [reader.name for reader in here], store, records[-1].position)
         applied = max(applied, len(records))
     return applied
 
@@ -108,18 +113,9 @@ def _steps(conn: sa.Connection, store: str, records: Sequence[Record]) -> list[S
     for record in records:
         before = standing.get(record.order_id)
         if before is None:
-            before = _before(conn, store, record)
+            before = as_of(conn, store, record.order_id, record.version - 1)
         recorded = codec.decode(record)
         after = evolve(before, recorded)
         standing[record.order_id] = after
         steps.append(Step(record, recorded.event, before, after))
     return steps
-
-
-def _before(conn: sa.Connection, store: str, record: Record) -> Order:
-    """The order just before `record`: its snapshot if that is where it stands, else folded from its stream."""
-    from orderflow.projections.orders import snapshot_at  # noqa: PLC0415  that read model is a projection itself
-
-    return snapshot_at(conn, store, record.order_id, record.version - 1) or as_of(
-        conn, store, record.order_id, record.version - 1
-    )

@@ -41,7 +41,7 @@ class Anomalies:
             conn.execute(sa.insert(anomalies), [shown(row) for row in rows])
 
 
-def found_in(step: Step) -> Iterator[tuple[str, str]]:  # noqa: C901 - one case an event
+def found_in(step: Step) -> Iterator[tuple[str, str]]:
     """Kind and detail of each anomaly in one step."""
     before, after, event = step.before, step.after, step.event
     match event:

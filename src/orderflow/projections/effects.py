@@ -50,7 +50,7 @@ class Effects:
             conn.execute(row.on_conflict_do_update(index_elements=list(key), set_=values, where=_moves(step.event)))
 
 
-def _key(event: Any) -> dict[str, Any]:  # noqa: ANN401 - any outcome: all have these two
+def _key(event: Any) -> dict[str, Any]:
     destination = event.effect.destination.value
     return {"destination": destination, "effect": event.effect.value, "generation": event.generation}
 

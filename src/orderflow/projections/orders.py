@@ -40,20 +40,6 @@ class Orders:
             conn.execute(upsert.on_conflict_do_update(index_elements=["store", "order_id"], set_=values), rows)
 
 
-def snapshot_at(conn: sa.Connection, store: str, order_id: str, version: int) -> Order | None:
-    """The fold at `version`, if the read model stands there and was made by this machine version."""
-    if version == 0:
-        return Order()
-    query = sa.select(orders.c.snapshot).where(
-        orders.c.store == store,
-        orders.c.order_id == order_id,
-        orders.c.version == version,
-        orders.c.machine == machine.VERSION,
-    )
-    snapshot = conn.scalar(query)
-    return None if snapshot is None else codec.thaw_order(snapshot)
-
-
 def _row(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
     own, details, external = order.shop.own, order.details, order.external
     return {

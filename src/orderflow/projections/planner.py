@@ -6,7 +6,7 @@ it is done.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -14,34 +14,32 @@ from orderflow.domain.events import Destination
 from orderflow.domain.order import Order
 from orderflow.domain.policy import Due, StorePolicy, effects_due
 from orderflow.orders import load
-from orderflow.store import log, outbox, progress
+from orderflow.projections import Step, last_of_each
+from orderflow.store import outbox, progress
 from orderflow.store.log import INTAKE
 from orderflow.store.tables import orders
 
-NAME: Final = "planner"
 
+class Planner:
+    """Plans for the orders that the next events of a store touch."""
 
-def plan_ahead(conn: sa.Connection, store: str, policy: StorePolicy, batch: int = 500) -> int:
-    """Plan for the orders that the next events of `store` touch. Returns how many events were read."""
-    place = progress.claim_reader(conn, NAME, store)
-    if place is None:
-        return 0
-    records = log.read(conn, store, place, batch)
-    if records:
-        for order_id in sorted({record.order_id for record in records} - {INTAKE}):
-            plan(conn, store, order_id, load(conn, store, order_id), policy)
-        progress.advance(conn, NAME, store, records[-1].position)
-    return len(records)
+    name = "planner"
+
+    def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
+        """What is due for each order after its last step becomes rows."""
+        for order_id, step in sorted(last_of_each(steps).items()):
+            if order_id != INTAKE:
+                plan(conn, store, order_id, step.after, policy)
 
 
 def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "", limit: int = 200) -> str | None:
     """Plan for every order of the read model once more, `limit` at a time; returns where to go on, None at the end.
 
     What is due here but was not planned when the facts came fell due because machine, policy or mapping changed: it
-    is planned *parked*. A deploy never fires effects. Takes turns with `plan_ahead`, and comes no further while that is
-    at work: from an older history it would take away what that has just planned.
+    is planned *parked*. A deploy never fires effects. Takes turns with `Planner`, and comes no further while that is at
+    work: from an older history it would take away what that has just planned.
     """
-    if progress.claim_reader(conn, NAME, store) is None:
+    if not progress.claim(conn, [Planner.name], store):
         return after
     query = sa.select(orders.c.order_id).where(orders.c.store == store, orders.c.order_id > after)
     order_ids = list(conn.scalars(query.order_by(orders.c.order_id).limit(limit)))
@@ -50,7 +48,7 @@ def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "",
     return order_ids[-1] if len(order_ids) == limit else None
 
 
-def plan(  # noqa: PLR0913 - whose, from what, and how
+def plan(
     conn: sa.Connection, store: str, order_id: str, order: Order, policy: StorePolicy, *, parked: bool = False
 ) -> None:
     """Let the outbox rows of one order say what is due for it. Rows with an intent belong to the relay."""

@@ -41,7 +41,7 @@ class Timeline:
         conn.execute(sa.insert(timeline), [shown(row) for row in rows])
 
 
-def summary(event: e.Event) -> str:  # noqa: C901, PLR0912 - one case an event
+def summary(event: e.Event) -> str:
     """One sentence about `event`."""
     match event:
         case e.Reported(report=report):

@@ -95,7 +95,7 @@ class Faults:
         with self._lock:
             self._on = True
 
-    def script(  # noqa: PLR0913 - all but the kind are conditions, named where used
+    def script(
         self,
         kind: Kind | Fault,
         *,

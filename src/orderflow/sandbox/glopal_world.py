@@ -153,7 +153,7 @@ class World:
 
     # ---- the feed ------------------------------------------------------------------------------------------------
 
-    def emit(  # noqa: PLR0913 - what an event consists of
+    def emit(
         self,
         store: str,
         order_id: str,

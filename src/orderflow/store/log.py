@@ -148,18 +148,19 @@ def _result(row: sa.Row[Any]) -> Result:
     return Conflict(row.at_version)
 
 
-_RECORD: Final = tuple(events.c[name] for name in Record.__slots__)
+_RECORD: Final = ", ".join(Record.__slots__)
+_READ: Final = sa.text(
+    f"SELECT {_RECORD} FROM orderflow.events WHERE store = :store AND position > :after ORDER BY position LIMIT :limit"
+)
+_READ_STREAM: Final = sa.text(
+    f"SELECT {_RECORD} FROM orderflow.events WHERE store = :store AND order_id = :order_id "
+    "AND version > :after AND version <= coalesce(CAST(:upto AS bigint), 9223372036854775807) ORDER BY version"
+)
 
 
 def read(conn: sa.Connection, store: str, after: int, limit: int = 500) -> list[Record]:
     """The next events after position `after`, in order. Raises `LogDamagedError` where one is missing."""
-    query = (
-        sa.select(*_RECORD)
-        .where(events.c.store == store, events.c.position > after)
-        .order_by(events.c.position)
-        .limit(limit)
-    )
-    found = [Record(*row) for row in conn.execute(query)]
+    found = [Record(*row) for row in conn.execute(_READ, {"store": store, "after": after, "limit": limit})]
     for expected, record in enumerate(found, start=after + 1):
         if record.position != expected:
             raise LogDamagedError(store, expected, "it is missing")
@@ -170,12 +171,8 @@ def read_stream(
     conn: sa.Connection, store: str, order_id: str, after: int = 0, upto: int | None = None
 ) -> list[Record]:
     """One order's events after version `after`, up to `upto`. Raises `LogDamagedError` where one is missing."""
-    query = (
-        sa.select(*_RECORD)
-        .where(events.c.store == store, events.c.order_id == order_id, events.c.version > after)
-        .order_by(events.c.version)
-    )
-    found = [Record(*row) for row in conn.execute(query if upto is None else query.where(events.c.version <= upto))]
+    values = {"store": store, "order_id": order_id, "after": after, "upto": upto}
+    found = [Record(*row) for row in conn.execute(_READ_STREAM, values)]
     for expected, record in enumerate(found, start=after + 1):
         if record.version != expected:
             raise LogDamagedError(store, record.position, f"version {expected} of order {order_id} is missing")
@@ -230,9 +227,7 @@ def leaf(store: str, entry: Entry) -> bytes:
     return digest.digest()
 
 
-def chain(  # noqa: PLR0913, PLR0917 - what a hash is taken over
-    previous: bytes, epoch: int, position: int, version: int, recorded_at: datetime, leaf_: bytes
-) -> bytes:
+def chain(previous: bytes, epoch: int, position: int, version: int, recorded_at: datetime, leaf_: bytes) -> bytes:
     """The hash that `append_events` computes in SQL, here for checking it."""
     place = epoch.to_bytes(4, "big") + position.to_bytes(8, "big") + version.to_bytes(8, "big")
     return hashlib.sha256(previous + place + _micros(recorded_at) + leaf_).digest()

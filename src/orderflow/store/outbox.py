@@ -13,7 +13,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
-from typing_extensions import override
 
 from orderflow.store.tables import outbox
 
@@ -28,7 +27,6 @@ class Key:
     effect: str
     generation: int
 
-    @override
     def __str__(self) -> str:
         return f"{self.order_id}:{self.destination}:{self.effect}:{self.generation}"
 
@@ -79,7 +77,7 @@ _LEASE: Final = sa.text(
     WHERE (o.store, o.order_id, o.destination, o.effect, o.generation)
         = (next.store, next.order_id, next.destination, next.effect, next.generation)
     RETURNING {", ".join(f"o.{column}" for column in _COLUMNS)}, clock.now
-    """  # noqa: S608 - names of columns, no values
+    """
 )
 
 
@@ -91,19 +89,16 @@ def lease(conn: sa.Connection, owner: str, seconds: float, stores: list[str] | N
 
 def rows_of(conn: sa.Connection, store: str, order_id: str) -> list[Row]:
     """The open rows of one order, locked against workers until the transaction ends."""
-    now = sa.func.orderflow.wall_clock()
-    query = (
-        sa.select(*(outbox.c[column] for column in _COLUMNS), now)
-        .where(outbox.c.store == store, outbox.c.order_id == order_id)
-        .order_by(outbox.c.destination, outbox.c.effect, outbox.c.generation)
-        .with_for_update()
-    )
-    return [_row(row) for row in conn.execute(query)]
+    return [_row(row) for row in conn.execute(_ROWS, {"store": store, "order_id": order_id})]
 
 
-def plan(  # noqa: PLR0913 - what a row is made of
-    conn: sa.Connection, key: Key, *, target: str, reads: bool, next_at: datetime, parked: bool = False
-) -> None:
+_ROWS: Final = sa.text(
+    f"SELECT {', '.join(_COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
+    "WHERE store = :store AND order_id = :order_id ORDER BY destination, effect, generation FOR UPDATE"
+)
+
+
+def plan(conn: sa.Connection, key: Key, *, target: str, reads: bool, next_at: datetime, parked: bool = False) -> None:
     """A new planned row; a row with this key that exists already stays as it is."""
     conn.execute(
         insert(outbox)
@@ -117,7 +112,7 @@ def change(
     key: Key,
     *,
     fence: int | None = None,
-    **columns: Any,  # noqa: ANN401 - each column has its own type
+    **columns: Any,
 ) -> bool:
     """Change a row; with `fence` only if nobody leased it since. False if it was not touched."""
     return conn.execute(sa.update(outbox).where(*_is(key, fence)).values(**columns)).rowcount > 0

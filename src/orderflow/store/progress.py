@@ -6,6 +6,7 @@ dead versions that every reader has to walk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,30 +19,54 @@ _KEPT: Final = 8
 """At most so many older checkpoints of a reader are left standing between trims."""
 
 
-def claim_reader(conn: sa.Connection, reader: str, store: str) -> int | None:
-    """The position `reader` has come to, held for this transaction; None if another process reads right now."""
-    held = conn.scalar(
-        sa.text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 1))"), {"name": f"{reader} {store}"}
+def claim(conn: sa.Connection, readers: Sequence[str], store: str) -> dict[str, int]:
+    """The positions that `readers` have come to, held for this transaction.
+
+    One that another process holds right now is missing. The positions are read by a statement of their own: it must see
+    what the former holder committed.
+    """
+    held = [name for name, got in conn.execute(_CLAIM, {"readers": list(readers), "store": store}) if got]
+    return positions(conn, held, store) if held else {}
+
+
+def positions(conn: sa.Connection, readers: Sequence[str], store: str) -> dict[str, int]:
+    """How far each of `readers` has come; 0 before it began."""
+    return {name: place or 0 for name, place in conn.execute(_PLACES, {"readers": list(readers), "store": store})}
+
+
+_CLAIM: Final = sa.text(
+    """
+    SELECT r.name, pg_try_advisory_xact_lock(hashtextextended(r.name || ' ' || :store, 1))
+    FROM unnest(CAST(:readers AS text[])) AS r (name)
+    """
+)
+_PLACES: Final = sa.text(
+    """
+    SELECT r.name, (
+        SELECT c.position FROM orderflow.checkpoints c
+        WHERE c.reader = r.name AND c.store = :store ORDER BY c.position DESC LIMIT 1
     )
-    return position_of(conn, reader, store) if held else None
+    FROM unnest(CAST(:readers AS text[])) AS r (name)
+    """
+)
 
 
-def position_of(conn: sa.Connection, reader: str, store: str) -> int:
-    """The position `reader` has come to; 0 before it began."""
-    query = (
-        sa.select(checkpoints.c.position)
-        .where(checkpoints.c.reader == reader, checkpoints.c.store == store)
-        .order_by(checkpoints.c.position.desc())
-        .limit(1)
+def advance(conn: sa.Connection, readers: Sequence[str], store: str, position: int) -> None:
+    """Record that `readers` have read up to `position`. Only under `claim`."""
+    keep = position - position % _KEPT
+    conn.execute(_ADVANCE, {"readers": list(readers), "store": store, "position": position, "keep": keep})
+
+
+_ADVANCE: Final = sa.text(
+    """
+    WITH trimmed AS (
+        DELETE FROM orderflow.checkpoints
+        WHERE reader = ANY (CAST(:readers AS text[])) AND store = :store AND position < :keep
     )
-    return conn.scalar(query) or 0
-
-
-def advance(conn: sa.Connection, reader: str, store: str, position: int) -> None:
-    """Record that `reader` has read up to `position`. Only under `claim_reader`."""
-    conn.execute(insert(checkpoints).values(reader=reader, store=store, position=position))
-    mine = sa.and_(checkpoints.c.reader == reader, checkpoints.c.store == store)
-    conn.execute(sa.delete(checkpoints).where(mine, checkpoints.c.position < position - position % _KEPT))
+    INSERT INTO orderflow.checkpoints (reader, store, position)
+    SELECT r.name, :store, :position FROM unnest(CAST(:readers AS text[])) AS r (name)
+    """
+)
 
 
 def reset(conn: sa.Connection, reader: str, store: str) -> None:
@@ -59,9 +84,11 @@ class CursorMovedError(Exception):
 
 def cursor_of(conn: sa.Connection, store: str) -> tuple[int, str | None]:
     """The pull cursor and its sequence number; (0, None) before the first page."""
-    query = sa.select(cursors.c.seq, cursors.c.cursor).where(cursors.c.store == store).order_by(cursors.c.seq.desc())
-    row = conn.execute(query.limit(1)).one_or_none()
+    row = conn.execute(_CURSOR, {"store": store}).one_or_none()
     return (0, None) if row is None else (row[0], row[1])
+
+
+_CURSOR: Final = sa.text("SELECT seq, cursor FROM orderflow.cursors WHERE store = :store ORDER BY seq DESC LIMIT 1")
 
 
 def move_cursor(conn: sa.Connection, store: str, seen: int, cursor: str) -> None:
@@ -105,5 +132,7 @@ def resume(conn: sa.Connection, store: str, scope: str) -> bool:
 
 def paused(conn: sa.Connection, store: str) -> dict[str, tuple[str, datetime]]:
     """Reason and beginning of each pause of `store`, by scope."""
-    query = sa.select(pauses.c.scope, pauses.c.reason, pauses.c.since).where(pauses.c.store == store)
-    return {scope: (reason, since) for scope, reason, since in conn.execute(query)}
+    return {scope: (reason, since) for scope, reason, since in conn.execute(_PAUSES, {"store": store})}
+
+
+_PAUSES: Final = sa.text("SELECT scope, reason, since FROM orderflow.pauses WHERE store = :store")

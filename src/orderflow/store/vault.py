@@ -114,15 +114,18 @@ def mac(vault: Vault, store: str, plain: bytes) -> bytes:
 
 
 def _current(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
-    query = sa.select(keys.c.order_id, keys.c.key_id, keys.c.wrapped).where(
-        keys.c.store == store,
-        keys.c.order_id == sa.any_(sa.cast(order_ids, sa.ARRAY(sa.Text))),
-        keys.c.destroyed_at.is_(None),
-    )
     return {
         order_id: Key(store, order_id, key_id, _unwrap(vault, store, order_id, key_id, wrapped))
-        for order_id, key_id, wrapped in conn.execute(query)
+        for order_id, key_id, wrapped in conn.execute(_CURRENT, {"store": store, "order_ids": order_ids})
     }
+
+
+_CURRENT: Final = sa.text(
+    """
+    SELECT order_id, key_id, wrapped FROM orderflow_vault.keys
+    WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[])) AND destroyed_at IS NULL
+    """
+)
 
 
 def _fresh(vault: Vault, store: str, order_id: str) -> dict[str, object]:
