@@ -59,8 +59,11 @@ def judge(world: World) -> list[Check]:
 
 
 def at_rest(app: App) -> list[str]:
-    """What is not at rest: rows that want attention soon, readers behind the log, pauses. Empty: all is."""
-    with app.engine.connect() as conn:
+    """What is not at rest: rows that want attention soon, readers behind the log, pauses. Empty: all is.
+
+    Everything is seen at one moment: between two looks a worker may have turned the one into the other.
+    """
+    with app.engine.connect().execution_options(isolation_level="REPEATABLE READ") as conn:
         soon = sa.select(outbox).where(outbox.c.next_at < wall_clock(conn) + HORIZON, ~outbox.c.parked)
         found = [f"{r.store} {r.order_id}: {r.effect} is {r.state} {r.reason}" for r in conn.execute(soon)]
         found += [f"{r.store}: {r.scope} is paused: {r.reason}" for r in conn.execute(sa.select(pauses))]
