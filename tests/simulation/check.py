@@ -35,9 +35,17 @@ class Wiretap:
     world: World
     sent: Counter[str] = field(default_factory=Counter)
     unanswered: dict[str, int] = field(default_factory=dict)
+    broken: Broken | None = None
 
     def write(self, place: str, request: Request) -> None:
-        """A write leaves: there is an intent for it, and if the last one like it was not answered, it was looked up."""
+        """A write leaves. What is wrong with it is kept: a connector would take an exception for a broken wire."""
+        try:
+            self._judge(place, request)
+        except Broken as broken:
+            self.broken = self.broken or broken
+
+    def _judge(self, place: str, request: Request) -> None:
+        """There is an intent for it, and if the last one like it was not answered, it was looked up."""
         with self.engine.begin() as conn:
             events = _events(conn, self.world)
         intents = [event for event in events if event["type"] == "EffectIntended" and _place(event) == place]
@@ -84,6 +92,7 @@ def at_rest(engine: sa.Engine, run: Run) -> None:
         rows = conn.execute(
             sa.text("SELECT effect, state, next_at, reason FROM orderflow.outbox WHERE store = :s"), {"s": world.store}
         ).all()
+        _nothing_begun_after_the_end(_events(conn, world), world)
     [entry] = world.glopal.ledger(world.store)
     shop = world.shop.ledger()
     named = {one.kind for one in attention(order, run.policy)}
@@ -117,6 +126,15 @@ def at_rest(engine: sa.Engine, run: Run) -> None:
     run.counts[f"end {entry.status}"] += 1
     for kind in named:
         run.counts[f"exception {kind}"] += 1
+
+
+def _nothing_begun_after_the_end(events: list[dict[str, Any]], world: World) -> None:
+    """Once a cancellation is recorded (Glopal's or ours), no draft, promotion or accept is intended."""
+    over = False
+    for event in events:
+        begins = event["type"] == "EffectIntended" and event["effect"] in ("draft", "promote", "accept")
+        _must(not (over and begins), world, f"{event.get('effect')} was intended after the cancellation was known")
+        over = over or event["type"] in ("OrderCancelled", "CancelRequested") or event.get("status") == "CANCELLED"
 
 
 def _complete(world: World, run: Run, order: Any, entry: Any, living: list[Any]) -> None:

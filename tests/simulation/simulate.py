@@ -43,7 +43,7 @@ CREATE OR REPLACE FUNCTION orderflow.wall_clock() RETURNS timestamptz LANGUAGE s
 AS $$ SELECT current_setting('orderflow.virtual_now')::timestamptz $$
 """
 WINDOWS = Windows(send=10.0, call=30.0, get_settle=60.0, look_up=2.0, retry=5.0, longest=600.0)
-MOST_STEPS = 4000
+MOST_STEPS = 500
 
 
 class Database:
@@ -107,7 +107,9 @@ class Simulation:
         self.vault: Vault = open_vault(b"simulation master key, 32 bytes!")
         world, mapping = self.world, Mapping()
         daily = dict.fromkeys((Status.NEW, Status.RECEIVED, Status.READY, Status.ACCEPTED), timedelta(days=1))
-        policy = StorePolicy(max_attempts=12, early_accept=rng.random() < 0.1, age_limits=daily)
+        policy = StorePolicy(
+            max_attempts=12, early_accept=rng.random() < 0.1, age_limits=daily, reap_after=(timedelta(days=1),)
+        )
         self.run = Run(seed, world, policy)
         client = Client("http://glopal.test", world.store, "GL.sandbox", transport=world.wire("glopal"))
         shop = Shop(
@@ -125,11 +127,13 @@ class Simulation:
         ]
         self.crashes = rng.choice([0.0, 0.02, 0.15])
         self.sleeps = rng.choice([0.0, 0.02, 0.15])
+        self.slowness = rng.choice([0.0, 0.0, 0.3, 0.6])  # how often due work is left lying for a while
         self.stale_plans = rng.choice([0.0, 0.3])
         self.faulty = True
+        self.fences: dict[outbox.Key, int] = {}  # the newest lease of each row
         self.facts = True  # may there be events that planner and read models have not seen?
         self.idle_until: datetime | None = None  # nothing in the outbox wants attention before; None: nobody looked
-        world.tap = Wiretap(self.engine, world)
+        world.tap = self.tap = Wiretap(self.engine, world)
 
     # ---- the two phases ------------------------------------------------------------------------------------------
 
@@ -140,9 +144,11 @@ class Simulation:
         self.faulty = False
         self.world.glopal_faults.stop()
         self.world.shop_faults.stop()
-        self._until(self.world.clock.now + timedelta(hours=30))
         self.facts = bool(intake.reread(self.engine, self.vault, self.feed).new) or self.facts
         self._until(self.world.clock.now + timedelta(hours=26))
+        if intake.reread(self.engine, self.vault, self.feed).new:  # very late news: again until it is all over
+            self.facts = True
+            self._until(self.world.clock.now + timedelta(hours=26))
         at_rest(self.engine, self.run)
         return self.run
 
@@ -199,7 +205,7 @@ class Simulation:
         self.facts = self.facts or bool(pulled.new)
         if pulled.wait:
             self.world.later(seconds(pulled.wait), lambda: None)
-        self.world.news = pulled.more
+        self.world.news = pulled.seen == self.feed.page_size
         if self.faulty and self.rng.random() < 0.1:
             self.facts = self.facts or bool(intake.reread(self.engine, self.vault, self.feed).new)
         return True
@@ -259,11 +265,14 @@ class Simulation:
             return self._prepare(worker)
         if worker.reply is None:
             worker.reply = relay.perform(worker.relay, worker.call)
+            if self.tap.broken is not None:
+                raise self.tap.broken
             self._say(f"{worker.relay.owner} performed {worker.call.kind} {worker.call.row.key}: {worker.reply}")
             return True
-        before = self._row(worker.call)
+        stale = self.fences[worker.call.row.key] != worker.call.row.fence
+        before = self._row(worker.call) if stale else None
         relay.settle(worker.relay, worker.call, worker.reply)
-        if before is not None and before.fence != worker.call.row.fence:
+        if before is not None:
             self.run.counts["stale fence"] += 1
             if self._row(worker.call) != before:
                 raise Broken(f"seed {self.run.seed}: a stale fence touched the row {worker.call.row.key}")
@@ -274,9 +283,13 @@ class Simulation:
     def _prepare(self, worker: Worker) -> bool:
         if self._next_time() > self.world.clock.now:
             return False
+        if self.faulty and self.rng.random() < self.slowness:
+            worker.asleep_until = self.world.clock.now + seconds(self.rng.choice([1.0, 10.0, 60.0]))
+            return True
         prepared, self.idle_until = relay.prepare(worker.relay), None
         if isinstance(prepared, Call):
             worker.call = prepared
+            self.fences[prepared.row.key] = prepared.row.fence
             self._say(f"{worker.relay.owner} prepared {prepared.kind} {prepared.row.key} attempt {prepared.attempt}")
             self.run.counts[f"{prepared.kind} {prepared.effect}"] += 1
             self.facts = True
