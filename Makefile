@@ -12,8 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --
 # One worker per core, eight at the most: they share one Postgres.
 WORKERS ?= auto
 ARGS ?=
+SEED ?= 0
 
-.PHONY: help setup setup-dev demo test test-fast lint types imports migrations check lock clean
+.PHONY: help setup setup-dev demo test test-fast simulate lint types imports migrations check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +31,9 @@ test: setup-dev ## Run every test (ARGS="-k name" passes options to pytest)
 
 test-fast: setup-dev ## Run the tests of the pure core only: no database, seconds
 	@$(BIN)/python -m pytest -q tests/domain $(ARGS)
+
+simulate: setup-dev ## Replay one seed of the simulation step by step (SEED=17), or a range (SEED="0 100")
+	@$(BIN)/python -m tests.simulation $(SEED)
 
 lint: setup-dev ## Check style and formatting
 	@$(BIN)/ruff check .

@@ -155,17 +155,18 @@ def record(conn: sa.Connection, vault: Vault, store: str, elements: Sequence[Goo
     """Record the elements of a page, each as a fact of its own. Returns how many were new.
 
     The same source id with the same name, order, entity and time is a duplicate; with any other of those it is kept
-    as evidence, and the order it names is held.
+    as evidence, and every order that it was said of is held.
     """
     streams = [element.order_id or INTAKE for element in elements]
     keys = keys_of(conn, vault, store, streams)
     entries = [_fact(vault, keys[stream], stream, element) for stream, element in zip(streams, elements, strict=True)]
     results = log.append(conn, store, log.one_each(entries))
-    evidence = [
-        _evidence(vault, keys[entry.order_id], entry, element)
-        for entry, element, result in zip(entries, elements, results, strict=True)
-        if isinstance(result, Duplicate) and (result.order_id, result.clear) != (entry.order_id, entry.clear)
-    ]
+    evidence: list[Entry] = []
+    for entry, element, result in zip(entries, elements, results, strict=True):
+        if isinstance(result, Duplicate) and (result.order_id, result.clear) != (entry.order_id, entry.clear):
+            evidence.append(_evidence(vault, keys[entry.order_id], entry, element))
+            if result.order_id != entry.order_id:
+                evidence.append(_pointer(entry, result.order_id))
     results += log.append(conn, store, log.one_each(evidence))
     return sum(isinstance(result, log.Appended) for result in results)
 
@@ -185,6 +186,12 @@ def _evidence(vault: Vault, key: Key, entry: Entry, element: Good | Bad) -> Entr
     digest = hashlib.sha256(f"{entry.order_id}\0{entry.clear}".encode()).hexdigest()
     kind, clear = codec.encode(EvidenceFound(entry.source_id))
     return _entry(vault, key, entry.order_id, kind, f"{entry.source_id} {digest}", clear, element.raw)
+
+
+def _pointer(entry: Entry, order_id: str) -> Entry:
+    """In the stream of the order that the source id named first: it was also said of another one."""
+    kind, clear = codec.encode(EvidenceFound(entry.source_id))
+    return Entry(order_id, kind, SOURCE, f"{entry.source_id} also {entry.order_id}", clear, meta=_META)
 
 
 def _entry(

@@ -19,19 +19,19 @@ def main(arguments: list[str]) -> int:
     seeds = [int(arguments[0])] if len(arguments) == 1 else range(int(arguments[0]), int(arguments[1]))
     counts: Counter[str] = Counter()
     broken = 0
-    with tempfile.TemporaryDirectory(prefix="orderflow-simulation-", ignore_cleanup_errors=True) as home:
-        with embedded.start(Path(home), durable=False) as server:
-            migrate.upgrade(server.url)
-            database = Database(server.url)
-            began = time.monotonic()
-            for seed in seeds:
-                try:
-                    counts += simulate(database, seed, verbose=len(arguments) == 1).counts
-                except Broken as error:
-                    broken += 1
-                    print(f"seed {seed}: {error}")
-            took = time.monotonic() - began
-            database.engine.dispose()
+    scratch = tempfile.TemporaryDirectory(prefix="orderflow-simulation-", ignore_cleanup_errors=True)
+    with scratch as home, embedded.start(Path(home), durable=False) as server:
+        migrate.upgrade(server.url)
+        database = Database(server.url)
+        began = time.monotonic()
+        for seed in seeds:
+            try:
+                counts += simulate(database, seed, verbose=len(arguments) == 1).counts
+            except Broken as error:
+                broken += 1
+                print(f"seed {seed}: {error}")
+        took = time.monotonic() - began
+        database.engine.dispose()
     for name, count in sorted(counts.items()):
         print(f"{count:8} {name}")
     print(f"{len(seeds)} seeds, {broken} broken, {took:.1f} s")

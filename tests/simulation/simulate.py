@@ -60,10 +60,15 @@ class Database:
         self.engine = sa.create_engine(url, pool_size=1, max_overflow=0, isolation_level="READ COMMITTED")
         sa.event.listen(self.engine, "connect", self._connected)
         sa.event.listen(self.engine, "begin", self._began)
+        sa.event.listen(self.engine, "rollback", self._rolled_back)
 
     def _connected(self, connection: Any, _record: object) -> None:
         connection.execute(f"SET ROLE {APP_ROLE}")
         connection.commit()
+        self._told = None
+
+    def _rolled_back(self, _conn: sa.Connection) -> None:
+        """What the database was told in that transaction is forgotten."""
         self._told = None
 
     def _began(self, conn: sa.Connection) -> None:

@@ -188,11 +188,10 @@ class World:
                 case "accept_elsewhere":
                     self.glopal.accept_elsewhere(self.store, self.order_id, "elsewhere", "E-1")
                 case "fulfil":
-                    orders = [entry.id for entry in self.shop.ledger() if entry.state == "order"]
-                    if not orders:
-                        raise ValueError("nothing to fulfil")
-                    self.shop.fulfil(orders[0])
-        except ValueError:
+                    made = self.shop.ledger()
+                    promoted = next((entry.id for entry in made if entry.state == "order"), made[0].id if made else "")
+                    self.shop.fulfil(promoted)
+        except (ValueError, KeyError):
             if tries < 8:
                 self.later(seconds(30.0 * (tries + 1)), lambda: self._act(act, tries + 1))
         self.news = True

@@ -29,6 +29,7 @@ def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
     return (
         *_holds(order, policy),
         *_parked(order),
+        *_refund(order),
         *_shop(order, policy),
         *_silence(order, policy),
     )
@@ -38,12 +39,12 @@ def _holds(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     for hold in held(order, policy):
         settling = hold.reason is HoldReason.CONTRADICTION and _asks(order, policy)
         text = f"held: {hold.detail}" + ("; Glopal is being asked" if settling else "")
-        yield Attention(
-            f"held_{hold.reason}",
-            text,
-            hold.position,
-            (f"release {hold.reason} {hold.position}",),
-        )
+        mend = ("retry fetch",) if hold.reason in _READ_ANEW else ()
+        yield Attention(f"held_{hold.reason}", text, hold.position, (*mend, f"release {hold.reason} {hold.position}"))
+
+
+_READ_ANEW = (HoldReason.MONEY, HoldReason.UNMAPPED, HoldReason.MALFORMED)
+"""What fetching again lifts, once Glopal, the order or the mapping is mended."""
 
 
 def _parked(order: Order) -> Iterator[Attention]:
@@ -61,6 +62,14 @@ def _parked(order: Order) -> Iterator[Attention]:
             parked.position,
             commands,
         )
+
+
+def _refund(order: Order) -> Iterator[Attention]:
+    """A refund made is not to be told from one made elsewhere, so this one never resolves itself."""
+    slot = order.glopal_slot
+    if slot is not None and slot.effect is Effect.REFUND and slot.unknown:
+        text = f"nobody can tell whether refund {slot.target} was made: look it up at Glopal"
+        yield Attention("unknown_refund", text, order.position)
 
 
 def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:

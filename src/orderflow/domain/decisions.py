@@ -137,7 +137,7 @@ def allowed(order: Order) -> tuple[str, ...]:
     names = []
     if order.status not in (Status.NEW, Status.CANCELLED):
         if order.cancel_reason is None:
-            if not order.holds:
+            if not order.holds and order.accept_ids is None and order.external is None:
                 names.append("Accept")
             names.append("Cancel")
         if order.status in REFUNDABLE and order.hold(HoldReason.CONTRADICTION) is None:

@@ -224,7 +224,7 @@ def _reap(order: Order, policy: StorePolicy) -> Due | None:
 
 
 def _write(order: Order, policy: StorePolicy, place: Destination) -> Due | None:
-    """The one write that is due at `place`: none while an attempt is open, and only itself while it is to be retried."""
+    """The write that is due at `place`: none while an attempt is open, only itself while it is to be retried."""
     slot = order.slot(place)
     if slot is not None and slot.phase is Phase.OPEN:
         return None

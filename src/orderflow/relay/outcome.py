@@ -5,6 +5,7 @@ It never touches a row that somebody else has leased since, and never loses what
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -144,7 +145,8 @@ def _turned_away(turn: Turn, call: Call, retry: Retry, source_id: str) -> list[F
     slot = turn.slot
     if slot is None or slot.attempt != call.attempt or slot.phase is not Phase.OPEN:
         return []
-    wait = max(retry.after, turn.relay.backoff(slot.tries))
+    after = retry.after if math.isfinite(retry.after) else 0.0
+    wait = max(after, turn.relay.backoff(slot.tries))
     outcome = not_executed(turn.order, turn.policy, slot, retry.reason, retry_in=wait, burnt=retry.burnt)
     return [Fact(outcome, source_id)]
 
