@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from orderflow.domain.conclusions import conclude, not_executed, still_wanted
 from orderflow.domain.decisions import Accept, Cancel, decide
+from orderflow.domain.due import Due, effects_due
 from orderflow.domain.events import (
     Destination,
     DetailsFetched,
@@ -34,7 +35,7 @@ from orderflow.domain.events import (
 from orderflow.domain.evolve import evolve
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order, Phase, Slot
-from orderflow.domain.policy import Due, StorePolicy, effects_due
+from orderflow.domain.policy import StorePolicy
 
 from .histories import T0, seconds
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from orderflow.domain.decisions import Accept, Cancel, decide
+from orderflow.domain.due import Due, effects_due
 from orderflow.domain.events import Destination, Effect, HoldReason, ShopState
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order, Phase
-from orderflow.domain.policy import Due, Mode, StorePolicy, effects_due, held, is_foreign, wants_cancel
+from orderflow.domain.policy import Mode, StorePolicy, held, is_foreign, wants_cancel
 
 READS = {Effect.FETCH, Effect.REAP}
 MAKING = {Effect.DRAFT, Effect.PROMOTE, Effect.ACCEPT}

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from orderflow.domain.attention import attention
 from orderflow.domain.decisions import Cancel, IllegalTransition, decide
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import Effect, Event, HoldReason, Ids, OrderReleased, Recorded, Reported, ShopState
 from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.order import Order, Phase
-from orderflow.domain.policy import Mode, OnRefusal, StorePolicy, effects_due
+from orderflow.domain.policy import Mode, OnRefusal, StorePolicy
 
 from .driver import SETTLE, Driver, Fault, Glopal, ModelShop, reports_at
 from .histories import NEAR, T0, events, histories, in_order, policies, seconds

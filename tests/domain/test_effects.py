@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from orderflow.domain.attention import attention
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import (
     AcceptRequested,
     CancelRequested,
@@ -34,7 +35,7 @@ from orderflow.domain.events import (
 from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.order import Order
-from orderflow.domain.policy import Mode, OnRefusal, StorePolicy, effects_due
+from orderflow.domain.policy import Mode, OnRefusal, StorePolicy
 
 from .histories import T0, histories, policies, seconds
 from .laws import check_due

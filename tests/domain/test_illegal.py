@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import (
     DetailsFetched,
     Effect,
@@ -23,7 +24,7 @@ from orderflow.domain.events import (
 from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.machine import Report, Status, Verdict, judge
 from orderflow.domain.order import Order
-from orderflow.domain.policy import Mode, StorePolicy, effects_due
+from orderflow.domain.policy import Mode, StorePolicy
 
 from .driver import SETTLE
 from .histories import T0, facts, histories, policies, seconds

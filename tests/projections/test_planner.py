@@ -7,9 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow.domain import events as e
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.machine import Report, Status
-from orderflow.domain.policy import Mode, StorePolicy, effects_due
+from orderflow.domain.policy import Mode, StorePolicy
 from orderflow.projections import catch_up, planner
 from orderflow.projections.orders import Orders
 from orderflow.store import outbox, progress

@@ -28,11 +28,12 @@ from orderflow.domain import decisions, events
 from orderflow.domain.attention import attention
 from orderflow.domain.conclusions import conclude
 from orderflow.domain.decisions import IllegalTransition, decide
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import Destination, Event, Position, Recorded, Version
 from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.machine import Report
 from orderflow.domain.order import Order
-from orderflow.domain.policy import StorePolicy, effects_due, held
+from orderflow.domain.policy import StorePolicy, held
 
 HERE = Path(__file__).parent / "histories"
 FILES = sorted(HERE.glob("*.jsonl"))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from orderflow.domain.attention import attention
-from orderflow.domain.policy import effects_due, held
+from orderflow.domain.due import effects_due
+from orderflow.domain.policy import held
 from orderflow.orders import load
 from orderflow.sandbox import Request
 from orderflow.store import log

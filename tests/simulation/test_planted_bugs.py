@@ -56,8 +56,8 @@ def cancel_checked_outside_the_intents_transaction(monkeypatch):
 
 
 def intent_from_the_row(order_, policy, row):
+    from orderflow.domain.due import Due, accept_ids  # noqa: PLC0415
     from orderflow.domain.events import Effect  # noqa: PLC0415
-    from orderflow.domain.policy import Due, accept_ids  # noqa: PLC0415
 
     effect = Effect(row.key.effect)
     ids = accept_ids(order_, policy) or order_.accept_ids

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 from orderflow.cli.advice import command_lines
 from orderflow.cli.means import moment, span
 from orderflow.domain.attention import attention
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import Destination, Ids
 from orderflow.domain.order import Order, Slot
-from orderflow.domain.policy import StorePolicy, effects_due, held
+from orderflow.domain.policy import StorePolicy, held
 from orderflow.orders import UnknownOrderError, load
 from orderflow.store import progress
 from orderflow.store.tables import outbox as outbox_table

@@ -33,7 +33,7 @@ _SHOWN: Final = 10
 
 
 def run(
-    orders: Annotated[int, typer.Option(help="How many orders.", min=1, max=5000)] = 120,
+    orders: Annotated[int, typer.Option(help="How many orders.", min=1, max=5000)] = 200,
     seed: Annotated[int, typer.Option(help="The same seed scripts the same lives.")] = 1,
 ) -> None:
     """Walk orders through everything, against a fake Glopal and a fake shop with faults, and judge the outcome.

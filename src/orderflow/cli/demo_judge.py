@@ -15,7 +15,8 @@ from orderflow.app import PROJECTIONS, App
 from orderflow.cli.demo_screen import HORIZON
 from orderflow.cli.demo_world import World
 from orderflow.cli.means import wall_clock
-from orderflow.domain.policy import effects_due, held
+from orderflow.domain.due import effects_due
+from orderflow.domain.policy import held
 from orderflow.orders import load
 from orderflow.projections import Projection, planner, rebuild
 from orderflow.sandbox import Difference, Glopal, Row, Shop, compare

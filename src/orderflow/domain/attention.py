@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import Effect, HoldReason, Position, ShopState
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
-from orderflow.domain.policy import StorePolicy, effects_due, held, is_foreign
+from orderflow.domain.policy import StorePolicy, held, is_foreign
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from orderflow.domain.due import wanted
 from orderflow.domain.events import (
     Destination,
     Effect,
@@ -19,7 +20,7 @@ from orderflow.domain.events import (
     Sighting,
 )
 from orderflow.domain.order import Order, Phase, Slot
-from orderflow.domain.policy import StorePolicy, wanted
+from orderflow.domain.policy import StorePolicy
 from orderflow.domain.slots import is_done
 
 ABSENTS_NEEDED: Final = 2

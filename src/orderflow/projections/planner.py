@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from orderflow.domain.due import Due, effects_due
 from orderflow.domain.events import Destination
 from orderflow.domain.order import Order
-from orderflow.domain.policy import Due, StorePolicy, effects_due
+from orderflow.domain.policy import StorePolicy
 from orderflow.orders import load
 from orderflow.projections import Step, last_of_each
 from orderflow.store import outbox, progress

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from orderflow.connectors import FreezeError, Task
 from orderflow.domain.decisions import Accept, Cancel, IllegalTransition, decide
+from orderflow.domain.due import Due, effects_due
 from orderflow.domain.events import (
     DetailsFetched,
     Effect,
@@ -23,7 +24,7 @@ from orderflow.domain.events import (
     ShopState,
 )
 from orderflow.domain.order import Order, Phase
-from orderflow.domain.policy import Due, StorePolicy, effects_due
+from orderflow.domain.policy import StorePolicy
 from orderflow.orders import Fact, RaceError, load
 from orderflow.relay.rows import follow
 from orderflow.relay.work import POLICY, Call, Relay, Turn
