@@ -5,6 +5,7 @@ It must never mock the database, nor leave a server or a database behind.
 
 import fcntl
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -17,6 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow.store import embedded, migrate
+from orderflow.store.connect import connect
 
 CI = bool(os.environ.get("CI"))
 # The controller of a run names one directory; xdist workers inherit it and share the cluster in it.
@@ -109,6 +111,28 @@ def engine(database_url: str) -> Iterator[sa.Engine]:
     made = sa.create_engine(database_url)
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="module")
+def app(module_database_url: str) -> Iterator[sa.Engine]:
+    """An engine on the module's database that acts as the restricted role."""
+    made = connect(module_database_url, pool_size=20)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="module")
+def owner(module_database_url: str) -> Iterator[sa.Engine]:
+    """An engine on the module's database that acts as its owner."""
+    made = sa.create_engine(module_database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest) -> str:
+    """A store that no other test of the module knows."""
+    return re.sub(r"\W+", "-", request.node.name)
 
 
 def _run_dir() -> Path:
