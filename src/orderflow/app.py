@@ -15,6 +15,7 @@ from collections.abc import Mapping as Dict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import sqlalchemy as sa
@@ -30,7 +31,7 @@ from orderflow.glopal.client import Client
 from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.routes import routes
 from orderflow.intake import Feed
-from orderflow.projections import Projection, Reader, catch_up
+from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.anomalies import Anomalies
 from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
@@ -173,6 +174,7 @@ def project(app: App, store: str, projections: Sequence[Projection] = PROJECTION
 def work(app: App, stop: threading.Event) -> None:
     """Pull, project, plan and relay until `stop` is set. Returns when every loop has finished what it was at."""
     loops: list[tuple[str, Callable[[], float]]] = [("reader", lambda: _read_all(app))]
+    loops += [("sweep", _sweeper(app))]
     loops += [(f"pull {name}", _puller(app, feed)) for name, feed in app.feeds.items()]
     loops += [(f"relay {n}", _relayer(app.relay(n))) for n in range(app.workers)]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
@@ -216,6 +218,30 @@ def _read_all(app: App) -> float:
 
 def _relayer(worker: Relay) -> Callable[[], float]:
     return lambda: 0.0 if relay.step(worker) else _IDLE
+
+
+_SWEEP_SECONDS: Final = 300.0
+
+
+def _sweeper(app: App) -> Callable[[], float]:
+    """Now and then plan once more for every open order, a page a second."""
+    places = dict.fromkeys(app.lines, "")
+    began = False
+
+    def turn() -> float:
+        nonlocal began
+        if not began:  # a fresh process has facts to read first
+            began = True
+            return _SWEEP_SECONDS
+        for store, after in places.items():
+            places[store] = transact(app.engine, partial(_sweep, app, store, after)) or ""
+        return 1.0 if any(places.values()) else _SWEEP_SECONDS
+
+    return turn
+
+
+def _sweep(app: App, store: str, after: str, conn: sa.Connection) -> str | None:
+    return planner.sweep(conn, store, app.policy(store), after)
 
 
 def _puller(app: App, feed: Feed) -> Callable[[], float]:

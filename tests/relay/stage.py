@@ -167,7 +167,12 @@ class Stage:
         return self.glopal.place(self.store, **overrides)
 
     def ready(self, order_id: str) -> None:
+        self.clock.wait(1)
         self.glopal.ready(self.store, order_id)
+
+    def cancel(self, order_id: str) -> None:
+        self.clock.wait(1)
+        self.glopal.cancel(self.store, order_id)
 
     def news(self) -> None:
         """Pull what there is and plan what follows."""

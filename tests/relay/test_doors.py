@@ -71,7 +71,7 @@ def test_a_draft_that_cannot_be_frozen_is_parked(stage: NewStage, monkeypatch) -
 
 
 def test_refused_credentials_pause_one_destination_of_one_store(stage: NewStage) -> None:
-    """401 from the shop pauses that connection with its reason; nothing is burnt, all else goes on, resuming goes on."""
+    """401 from the shop pauses that connection with its reason; nothing is burnt, and all else goes on."""
     it, other = stage(), stage("-other")
     both = it.worker("a", other)
     first, second = it.place(), it.place()
@@ -123,7 +123,7 @@ def test_forbidden_pauses_as_well(stage: NewStage) -> None:
 
 
 def test_throttling_waits_as_long_as_it_is_told_and_burns_nothing(stage: NewStage) -> None:
-    """After 429 the next try comes not before Retry-After, as a new intent with the same key, and counts as the first."""
+    """After 429 the next try comes not before Retry-After, as a new intent with the same key."""
     it = stage()
     it.to_shop.faults.script(Fault("throttled", retry_after=120), method="POST")
     order_id = it.place()
@@ -167,7 +167,7 @@ def test_no_connection_is_retried_then_given_up_then_retried_by_a_person(stage: 
 
 
 def test_an_unknown_order_is_asked_for_again_then_given_up_until_the_age_limit(stage: NewStage) -> None:
-    """A 404 to a fetch is retried with back-off and given up; the routine fetch at the age limit stays, and lifts it."""
+    """A 404 to a fetch is retried with back-off and given up; the routine fetch at the age limit lifts it."""
     it = stage(policy=StorePolicy(max_attempts=3))
     order_id = it.place()
     it.glopal.serve_instead(it.store, order_id, b"{}", 404)

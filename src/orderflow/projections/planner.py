@@ -34,7 +34,7 @@ class Planner:
 
 
 def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "", limit: int = 200) -> str | None:
-    """Plan for every order of the read model once more, `limit` at a time; returns where to go on, None at the end.
+    """Plan for every open order of the read model once more, `limit` at a time; returns where to go on, or None.
 
     What is due here but was not planned when the facts came fell due because machine, policy or mapping changed: it
     is planned *parked*. A deploy never fires effects. Takes turns with `Planner`, and comes no further while that is at
@@ -42,7 +42,9 @@ def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "",
     """
     if not progress.claim(conn, [Planner.name], store):
         return after
-    query = sa.select(orders.c.order_id).where(orders.c.store == store, orders.c.order_id > after)
+    query = sa.select(orders.c.order_id).where(
+        orders.c.store == store, orders.c.order_id > after, orders.c.status.not_in(("COMPLETED", "CANCELLED"))
+    )
     order_ids = list(conn.scalars(query.order_by(orders.c.order_id).limit(limit)))
     for order_id in order_ids:
         plan(conn, store, order_id, load(conn, store, order_id), policy, parked=True)

@@ -98,8 +98,10 @@ class Turn:
     @property
     def subject(self) -> Subject:
         """Whom a look-up for this row asks about."""
-        known = tuple(sighting.shop_id for sighting in self.order.shop.seen)
-        return Subject(self.row.key.store, self.row.key.order_id, self.reference, known)
+        known = dict.fromkeys(sighting.shop_id for sighting in self.order.shop.seen)
+        if self.row.key.effect == Effect.WITHDRAW:
+            known[self.row.target] = None  # what Glopal itself inserted carries another reference, and nobody saw it
+        return Subject(self.row.key.store, self.row.key.order_id, self.reference, tuple(known))
 
     def commit(self, *facts: Fact) -> bool:
         """Append onto exactly this history; False if the facts were known. Raises `RaceError` if it has grown."""
