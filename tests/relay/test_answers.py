@@ -1,6 +1,7 @@
 """Refusals, lost replies and news on the way: only what is seen afterwards counts, and no second draft is ever made."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -84,6 +85,40 @@ def test_a_refused_draft_may_cancel_the_order(stage: NewStage) -> None:
     [cancel] = it.at_glopal(order_id).cancels
     assert (cancel.by, cancel.reason, cancel.applied) == ("merchant", "the shop refused the order", True)
     assert len(it.to_shop.writes) == 1
+
+
+def test_a_refusal_that_cannot_be_read_back_is_unknown(stage: NewStage) -> None:
+    """The shop says no, and does not answer the look-up: nothing is concluded until it does, then refused as ever."""
+    it = stage(shop_options=REFUSING)
+    it.to_shop.faults.script("error_500", method="GET", times=2)
+    order_id = it.place()
+    it.rest()
+    [unknown] = it.history(order_id, EffectUnknown)
+    assert unknown.reason == "refused (422 no_stock), not read back"
+    assert it.exceptions(order_id) == {}
+    it.live(300)
+    assert it.names(order_id, "draft") == [
+        *("EffectIntended", "EffectUnknown", "LookedUp", "LookedUp", "EffectNotExecuted"),
+        *("EffectIntended", "LookedUp", "EffectRefused"),
+    ]
+    assert it.exceptions(order_id) == {"parked_draft": "draft was refused: 422 no_stock"}
+
+
+def test_an_unknown_refund_is_never_sent_again(stage: NewStage) -> None:
+    """Nobody can tell whether money went: however often Glopal is asked, only a person goes on from there."""
+    it = stage()
+    order_id = it.drafted(ready=True)
+    it.live(60)
+    known = it.order(order_id).details
+    it.to_glopal.faults.script("cut_before", method="POST")
+    it.command(order_id, decisions.Refund("r1", Decimal("1.00"), known.currency, "late", "ann"))
+    it.live(6 * 3600)
+    assert it.names(order_id, "refund")[:2] == ["EffectIntended", "EffectUnknown"]
+    assert len([request for request in it.to_glopal.writes if request.path.endswith("/refund")]) == 1
+    assert len(it.history(order_id, EffectIntended)) == 4  # draft, promote, accept, refund
+    assert it.row(order_id, "refund").state == "unknown"
+    assert it.exceptions(order_id).keys() == {"unknown_refund"}
+    assert len(it.attempts(order_id, "refund")) < 50  # asked ever more rarely
 
 
 # --- lost and empty replies -----------------------------------------------------------------------------------------

@@ -1,15 +1,17 @@
 """What never leaves, and what a closed, busy or missing door does: no guess, no loss, no attempt wrongly burnt."""
 
+import math
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 from tests.relay.conftest import NewStage
 from tests.relay.stage import DAY
 
 from orderflow import relay
-from orderflow.connectors import FreezeError
+from orderflow.connectors import FreezeError, Retry
 from orderflow.domain import decisions
-from orderflow.domain.events import Effect, EffectExhausted, EffectIntended, EffectNotExecuted
+from orderflow.domain.events import Destination, Effect, EffectExhausted, EffectIntended, EffectNotExecuted
 from orderflow.domain.machine import Status
 from orderflow.domain.policy import StorePolicy
 from orderflow.projections.planner import sweep
@@ -199,3 +201,21 @@ def test_a_sweep_plans_what_nobody_asked_for_parked(stage: NewStage) -> None:
         pass
     assert it.row(order_id, "draft").parked
     assert it.to_shop.writes == []
+
+
+@pytest.mark.parametrize("odd", [math.inf, math.nan, 1e300, -5.0])
+def test_a_wait_that_is_no_number_stops_nobody(stage: NewStage, monkeypatch, odd) -> None:
+    """Whatever a connector says about waiting, for a read or a write, the row comes up again within a day."""
+    it = stage()
+    order_id = it.place()
+    glopal, busy = it.connectors[Destination.GLOPAL], Retry("busy", after=odd, burnt=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(glopal, "find", lambda _subject: busy)
+        it.rest()
+        assert it.clock.now < it.row(order_id, "fetch").next_at <= it.clock.now + DAY
+    with monkeypatch.context() as patch:
+        patch.setattr(it.shop_connector, "send", lambda *_, **__: busy)
+        it.live(DAY.total_seconds() if odd == 1e300 else 60)
+        assert it.row(order_id, "draft").next_at <= it.clock.now + DAY
+    it.live(DAY.total_seconds())
+    assert [entry.state for entry in it.made(order_id)] == ["draft"]
