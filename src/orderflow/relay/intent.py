@@ -5,6 +5,7 @@ It never lets a byte leave: that is for `call`, once this transaction has been c
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
@@ -145,7 +146,9 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     decided = [Fact(decision, f"{row.key}:{attempt}:decided") for decision in decisions]
     turn.commit(*decided, Fact(intended, f"{row.key}:{attempt}:intended"))
     deadline = started + relay.windows.send
-    return Call(row, "send", due.effect, order.position, turn.subject, request, attempt, deadline)
+    return Call(
+        replace(row, digest=digest), "send", due.effect, order.position, turn.subject, request, attempt, deadline
+    )
 
 
 _NOWHERE: Final = UUID(int=0)
@@ -157,8 +160,11 @@ def _decisions(order: Order, due: Due) -> tuple[Event, ...]:
     if due.effect is Effect.ACCEPT and due.ids is not None:
         return decide(order, Accept(due.ids, POLICY))
     if due.effect is Effect.CANCEL and order.cancel_reason is None:
-        return decide(order, Cancel("the shop refused the order", POLICY))
+        return decide(order, Cancel(_REFUSED, POLICY))
     return ()
+
+
+_REFUSED: Final = "the shop refused the order"
 
 
 def _cannot(turn: Turn, due: Due, attempt: int, reason: str) -> Row:
@@ -177,6 +183,8 @@ def _task(turn: Turn, due: Due) -> Task:
     refund = next((r for r in order.refunds if r.refund == due.target), None)
     # What Glopal itself inserted into the shop (mode observe) is a real order that no look-up of ours has seen.
     inserted = ShopState.ORDER if due.effect is Effect.WITHDRAW else None
+    # A cancellation that nobody asked for is being decided in this very transaction: `_decisions`.
+    unasked = _REFUSED if due.effect is Effect.CANCEL else "cancelled at Glopal"
     return Task(
         effect=due.effect,
         store=key_.store,
@@ -188,7 +196,7 @@ def _task(turn: Turn, due: Due) -> Task:
         details=_details(turn) if due.effect is Effect.DRAFT else None,
         amount=refund.amount if refund else None,
         currency=refund.currency if refund else None,
-        reason=refund.reason if refund else order.cancel_reason or "cancelled at Glopal",
+        reason=refund.reason if refund else order.cancel_reason or unasked,
     )
 
 

@@ -5,7 +5,6 @@ It never touches a row that somebody else has leased since, and never loses what
 
 from __future__ import annotations
 
-import math
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -25,7 +24,7 @@ from orderflow.domain.events import (
 from orderflow.domain.order import Phase
 from orderflow.orders import Fact, RaceError, load
 from orderflow.relay import attempts
-from orderflow.relay.rows import follow
+from orderflow.relay.rows import asked_wait, follow
 from orderflow.relay.work import POLICY, Call, Relay, Reply, Turn, slot_for
 from orderflow.store import outbox, progress
 from orderflow.store.connect import transact
@@ -145,8 +144,7 @@ def _turned_away(turn: Turn, call: Call, retry: Retry, source_id: str) -> list[F
     slot = turn.slot
     if slot is None or slot.attempt != call.attempt or slot.phase is not Phase.OPEN:
         return []
-    after = retry.after if math.isfinite(retry.after) else 0.0
-    wait = max(after, turn.relay.backoff(slot.tries))
+    wait = max(asked_wait(retry), turn.relay.backoff(slot.tries))
     outcome = not_executed(turn.order, turn.policy, slot, retry.reason, retry_in=wait, burnt=retry.burnt)
     return [Fact(outcome, source_id)]
 

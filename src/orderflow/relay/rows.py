@@ -5,6 +5,7 @@ It never says anything that the fold does not say.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,17 +39,26 @@ def _read_again(turn: Turn, reply: Reply | None, now: datetime) -> None:
     sight = reply.sight if reply is not None else None
     failures, after, reason = turn.row.failures + 1, 0.0, "no answer"
     if isinstance(sight, Retry):
-        failures, after, reason = turn.row.failures + sight.burnt, sight.after, sight.reason
+        failures, after, reason = turn.row.failures + sight.burnt, asked_wait(sight), sight.reason
     elif isinstance(sight, Missing):
         reason = sight.reason
     wait = max(after, turn.relay.backoff(turn.row.failures + 1))
     _wait(turn, now + timedelta(seconds=wait), failures=failures, reason=reason)
 
 
+def asked_wait(retry: Retry) -> float:
+    """The seconds that the other side asked for, a day at most; 0 where that is no number."""
+    return min(retry.after, 86400.0) if math.isfinite(retry.after) else 0.0
+
+
 def _next_look_up(relay: Relay, slot: Slot, failures: int, now: datetime) -> datetime:
-    """Soon at first (it may be found), then when absent begins to count, then a little later for the second one."""
+    """Soon at first (it may be found), then when absent begins to count, then a little later for the second one.
+
+    Ever more rarely after that: a refund stays unknown however often Glopal is asked.
+    """
     windows = relay.windows
-    pause = timedelta(seconds=min(windows.longest, windows.look_up * 2.0 ** min(failures, 20)))
+    doublings = min(max(failures, slot.absents - 1), 20)
+    pause = timedelta(seconds=min(windows.longest, windows.look_up * 2.0**doublings))
     soon = slot.since + timedelta(seconds=windows.look_up)
     if slot.absents or now >= slot.counts_from or now < soon:
         return now + pause
