@@ -37,7 +37,7 @@ from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
 from orderflow.projections.timeline import Timeline
-from orderflow.relay import Line, Relay, Windows
+from orderflow.relay import Relay, Tenant, Windows
 from orderflow.store import embedded
 from orderflow.store.connect import connect, transact
 from orderflow.store.vault import Vault, master_key, open_vault
@@ -54,19 +54,19 @@ class App:
     engine: sa.Engine
     vault: Vault
     feeds: Dict[str, Feed]
-    lines: Dict[str, Line]
+    tenants: Dict[str, Tenant]
     windows: Windows
     workers: int
     poll_seconds: Dict[str, float]
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
-        return self.lines[store].policy
+        return self.tenants[store].policy
 
     def relay(self, number: int = 0) -> Relay:
         """A relay worker of this process. The clock goes on while the machine sleeps."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{number}"
-        return Relay(self.engine, self.vault, self.lines, owner, boottime, windows=self.windows)
+        return Relay(self.engine, self.vault, self.tenants, owner, boottime, windows=self.windows)
 
 
 def boottime() -> float:
@@ -101,7 +101,7 @@ def build(settings: Settings, url: str) -> App:
         engine=connect(url, pool_size=settings.workers + len(settings.stores) + 4),
         vault=open_vault(master_key(settings.master_key_file.expanduser())),
         feeds={name: _feed(name, store) for name, store in settings.stores.items()},
-        lines={name: _line(name, store, settings) for name, store in settings.stores.items()},
+        tenants={name: _tenant(name, store, settings) for name, store in settings.stores.items()},
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
@@ -113,8 +113,8 @@ def close(app: App) -> None:
     app.engine.dispose()
     for feed in app.feeds.values():
         feed.client.close()
-    for line in app.lines.values():
-        for connector in line.connectors.values():
+    for tenant in app.tenants.values():
+        for connector in tenant.connectors.values():
             if isinstance(connector, Glopal | Shop):
                 connector.close()
 
@@ -133,7 +133,7 @@ def _feed(name: str, store: StoreSettings) -> Feed:
     return Feed(name, _client(name, store, 30.0), glopal.events, glopal.page_size, trailing)
 
 
-def _line(name: str, store: StoreSettings, settings: Settings) -> Line:
+def _tenant(name: str, store: StoreSettings, settings: Settings) -> Tenant:
     with _blaming(f"stores.{name}.glopal"):
         mapping = mapping_from(store.glopal.mapping)
     at_glopal = Capabilities(drafts=False, settle_window=store.glopal.settle_seconds)
@@ -142,7 +142,7 @@ def _line(name: str, store: StoreSettings, settings: Settings) -> Line:
         Destination.GLOPAL: glopal,
         Destination.SHOP: _shop(name, store, mapping, settings.windows.call),
     }
-    return Line(config.policy(store), connectors)
+    return Tenant(config.policy(store), connectors)
 
 
 def _shop(name: str, store: StoreSettings, mapping: Mapping, call_seconds: float) -> Shop:
@@ -213,7 +213,7 @@ _IDLE: Final = 0.001
 
 
 def _read_all(app: App) -> float:
-    return 0.0 if sum(project(app, store) for store in app.lines) else _IDLE
+    return 0.0 if sum(project(app, store) for store in app.tenants) else _IDLE
 
 
 def _relayer(worker: Relay) -> Callable[[], float]:
@@ -225,7 +225,7 @@ _SWEEP_SECONDS: Final = 300.0
 
 def _sweeper(app: App) -> Callable[[], float]:
     """Now and then plan once more for every open order, a page a second."""
-    places = dict.fromkeys(app.lines, "")
+    places = dict.fromkeys(app.tenants, "")
     began = False
 
     def turn() -> float:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orderflow import sandbox
-from orderflow.glopal.client import Client, Closed, InvalidCursor, Later, Line, RawPage
+from orderflow.glopal.client import Client, Closed, Endpoint, InvalidCursor, Later, RawPage
 from orderflow.glopal.codec import Page, read_page
 from orderflow.glopal.replies import Broken, NotSent, Reply
 from orderflow.glopal.routes import routes
@@ -82,7 +82,7 @@ def test_the_empty_cursor_is_named_only_when_asked_for() -> None:
 
 def test_keys_and_stores(glopal: sandbox.Glopal, client: Client) -> None:
     assert client.events(None, []) == Closed("403 forbidden")
-    stranger = Client(client.line._base, "acme", "GL.other")
+    stranger = Client(client.endpoint._base, "acme", "GL.other")
     assert stranger.events(None, []) == Closed("401 unauthorized")
     stranger.close()
 
@@ -124,7 +124,7 @@ def test_ids_arrive_as_they_are(glopal: sandbox.Glopal, client: Client) -> None:
 
 def test_other_routes(glopal: sandbox.Glopal, client: Client) -> None:
     order = glopal.place("acme")
-    wrong = Client(client.line._base, "acme", KEY, routes=routes({"order": {"path": "/v3/{store_id}/{order_id}"}}))
+    wrong = Client(client.endpoint._base, "acme", KEY, routes=routes({"order": {"path": "/v3/{store_id}/{order_id}"}}))
     got = wrong.order(order)
     assert isinstance(got, Reply)
     assert got.status == 404
@@ -140,20 +140,20 @@ def test_other_routes(glopal: sandbox.Glopal, client: Client) -> None:
 )
 def test_addresses_that_cannot_be(url: str) -> None:
     with pytest.raises(ValueError, match="base URL") as caught:
-        Line(url, KEY)
+        Endpoint(url, KEY)
     assert "pass" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["", "GL.a b", "GL.a\n", "GL.ü", "GL.\r\nx: y"])
 def test_keys_that_cannot_be(key: str) -> None:
     with pytest.raises(ValueError, match="key") as caught:
-        Line("https://glopal.test", key)
+        Endpoint("https://glopal.test", key)
     assert "GL." not in str(caught.value)
 
 
 def test_the_key_is_nowhere_but_in_its_header() -> None:
     client = Client("https://glopal.test", "acme", KEY)
-    assert KEY not in repr(client) + str(client) + repr(client.line)
+    assert KEY not in repr(client) + str(client) + repr(client.endpoint)
     client.close()
 
 
@@ -164,7 +164,7 @@ def test_cookies_are_not_kept() -> None:
         seen.append(request.headers)
         return httpx.Response(200, headers={"set-cookie": "a=b"}, content=b"{}")
 
-    line = Line("https://glopal.test", KEY, transport=httpx.MockTransport(handler))
+    line = Endpoint("https://glopal.test", KEY, transport=httpx.MockTransport(handler))
     line.exchange("GET", "/")
     line.exchange("GET", "/")
     assert "cookie" not in seen[1]
@@ -190,7 +190,7 @@ def test_an_odd_transport_is_no_reason_to_fall() -> None:
         def handle_request(self, request: httpx.Request) -> httpx.Response:
             raise RuntimeError(request.headers["authorization"])
 
-    got = Line("https://glopal.test", KEY, transport=Odd()).exchange("POST", "/", body=b"{}")
+    got = Endpoint("https://glopal.test", KEY, transport=Odd()).exchange("POST", "/", body=b"{}")
     assert got == Broken("no answer: RuntimeError")
 
 
@@ -207,7 +207,7 @@ def test_codes_are_short_words(body: bytes) -> None:
 
 def test_many_threads_share_a_line() -> None:
     with sandbox.serve(lambda request: sandbox.Response(200, request.body)) as server:
-        line = Line(server.url, KEY)
+        line = Endpoint(server.url, KEY)
 
         def echoed(number: int) -> bool:
             body = str(number).encode()
@@ -221,7 +221,7 @@ def test_many_threads_share_a_line() -> None:
 
 def test_a_connection_that_went_stale_is_not_used() -> None:
     with sandbox.serve(lambda _: sandbox.Response(200, b"{}")) as server:
-        line = Line(server.url, KEY)
+        line = Endpoint(server.url, KEY)
         for _ in range(3):
             assert isinstance(line.exchange("POST", "/", body=b"{}"), Reply)
             server.stop()

@@ -30,7 +30,7 @@ from orderflow.orders import handle, load
 from orderflow.projections import catch_up
 from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
-from orderflow.relay import Call, Line, Relay, Windows
+from orderflow.relay import Call, Relay, Tenant, Windows
 from orderflow.sandbox import App, Cut, Faults, Glopal, GlopalOptions, Request, Response, Shop, ShopOptions, deliver
 from orderflow.store import log
 from orderflow.store.connect import APP_ROLE, connect
@@ -158,8 +158,8 @@ class Stage:
 
     def worker(self, owner: str, *others: Stage) -> Relay:
         """A worker for this store, and for those of `others`."""
-        lines = {one.store: Line(one.policy, one.connectors) for one in (self, *others)}
-        return Relay(self.engine, VAULT, lines, owner, self.clock.boottime, Longest(0), WINDOWS)
+        tenants = {one.store: Tenant(one.policy, one.connectors) for one in (self, *others)}
+        return Relay(self.engine, VAULT, tenants, owner, self.clock.boottime, Longest(0), WINDOWS)
 
     # ---- what happens --------------------------------------------------------------------------------------------
 

@@ -32,7 +32,7 @@ from orderflow.orders import UnknownOrderError, handle
 from orderflow.projections import catch_up
 from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
-from orderflow.relay import Call, Line, Relay, Reply, Windows
+from orderflow.relay import Call, Relay, Reply, Tenant, Windows
 from orderflow.store import outbox
 from orderflow.store.connect import APP_ROLE
 from orderflow.store.tables import outbox as outbox_table
@@ -125,9 +125,9 @@ class Simulation:
             transport=world.wire("shop"),
         )
         self.feed = Feed(world.store, client, FEED_NAMES, 20, timedelta(minutes=15))
-        line = Line(self.run.policy, {Destination.GLOPAL: Glopal(client, mapping), Destination.SHOP: shop})
+        tenant = Tenant(self.run.policy, {Destination.GLOPAL: Glopal(client, mapping), Destination.SHOP: shop})
         self.workers = [
-            Worker(Relay(self.engine, self.vault, {world.store: line}, f"w{n}", world.clock.boottime, rng, WINDOWS))
+            Worker(Relay(self.engine, self.vault, {world.store: tenant}, f"w{n}", world.clock.boottime, rng, WINDOWS))
             for n in range(2)
         ]
         self.crashes = rng.choice([0.0, 0.02, 0.15])

@@ -39,7 +39,7 @@ def rebuild(
             raise Failure(f"there is no projection {name}; there are {', '.join(known)}")
     with means.opened(ctx) as app, _bar() as bar:
         for name in projections or known:
-            for store in sorted(app.lines):
+            for store in sorted(app.tenants):
                 place = _rebuilt(app, store, known[name], bar)
                 means.say(f"{name} of {store}: rebuilt up to position {place}")
 

@@ -54,7 +54,7 @@ def judge(world: World) -> list[Check]:
     return [
         Check("everything came to rest", [*lived, *at_rest(world.app), *forgotten(world.app)]),
         *by_promise(differences(world.app, world.glopal, world.shop)),
-        *(Check(f"the log of {store} is whole", damage(world.app, store)) for store in sorted(world.app.lines)),
+        *(Check(f"the log of {store} is whole", damage(world.app, store)) for store in sorted(world.app.tenants)),
         Check("read models rebuilt from the log equal those kept along the way", list(rebuilt(world.app))),
     ]
 
@@ -68,7 +68,7 @@ def at_rest(app: App) -> list[str]:
         soon = sa.select(outbox).where(outbox.c.next_at < wall_clock(conn) + HORIZON, ~outbox.c.parked)
         found = [f"{r.store} {r.order_id}: {r.effect} is {r.state} {r.reason}" for r in conn.execute(soon)]
         found += [f"{r.store}: {r.scope} is paused: {r.reason}" for r in conn.execute(sa.select(pauses))]
-        for store in app.lines:
+        for store in app.tenants:
             head = log.head(conn, store)
             for name in (*(p.name for p in PROJECTIONS), planner.Planner.name):
                 if (place := progress.positions(conn, [name], store)[name]) < head:
@@ -97,7 +97,7 @@ def differences(app: App, glopal: Glopal, shop: Shop) -> list[Difference]:
     rows: list[Row] = []
     with app.engine.connect() as conn:
         rows += [_row(conn, app, store, order_id) for store, order_id in _orders(conn)]
-    entries = [entry for store in app.lines for entry in glopal.ledger(store)]
+    entries = [entry for store in app.tenants for entry in glopal.ledger(store)]
     return compare(entries, shop.ledger(), rows)
 
 
@@ -137,7 +137,7 @@ def damage(app: App, store: str) -> list[str]:
 def rebuilt(app: App) -> Iterator[str]:
     """Rebuild every read model from position 1 and name those that come out differently."""
     for projection in PROJECTIONS:
-        for store in sorted(app.lines):
+        for store in sorted(app.tenants):
             before = _contents(app, store, projection)
             for _ in rebuild(app.engine, store, projection, app.policy(store)):
                 pass

@@ -31,7 +31,7 @@ def report(world: World, out: Console) -> None:
     with world.app.engine.connect() as conn:
         out.rule("What happened")
         out.print(
-            f"{world.player.placed} orders of {len(world.app.lines)} stores; "
+            f"{world.player.placed} orders of {len(world.app.tenants)} stores; "
             f"{world.fault_count} faults: {_faults(world)}"
         )
         out.print(

@@ -55,7 +55,7 @@ def pulse(world: World) -> Pulse:
             placed=world.player.placed,
             over=world.player.finished,
             resting=max(0, known - waiting),
-            events=sum(log.head(conn, store) for store in world.app.lines),
+            events=sum(log.head(conn, store) for store in world.app.tenants),
             delivered=conn.scalar(delivered) or 0,
             faults=world.fault_count,
             statuses=tuple(sorted(statuses)),

@@ -91,8 +91,8 @@ def staged(home: Path, orders: int, seed: int) -> Iterator[World]:
 def wired(settings: Settings, url: str) -> App:
     """The application with the demo's patience: what takes hours in earnest takes seconds here."""
     app = composition.build(settings, url)
-    lines = {name: replace(line, policy=_hasty(line.policy)) for name, line in app.lines.items()}
-    return replace(app, lines=lines)
+    tenants = {name: replace(tenant, policy=_hasty(tenant.policy)) for name, tenant in app.tenants.items()}
+    return replace(app, tenants=tenants)
 
 
 def _hasty(policy: StorePolicy) -> StorePolicy:

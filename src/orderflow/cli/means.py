@@ -106,14 +106,14 @@ def opened(ctx: typer.Context) -> Iterator[App]:
 
 def known_store(app: App, store: str) -> str:
     """`store`, if the settings name it. Raises `Failure`."""
-    if store not in app.lines:
-        raise Failure(f"there is no store {store} in the settings; they name {', '.join(sorted(app.lines))}")
+    if store not in app.tenants:
+        raise Failure(f"there is no store {store} in the settings; they name {', '.join(sorted(app.tenants))}")
     return store
 
 
 def stores(app: App, store: str | None) -> list[str]:
     """The store that was named, else all of the settings."""
-    return sorted(app.lines) if store is None else [known_store(app, store)]
+    return sorted(app.tenants) if store is None else [known_store(app, store)]
 
 
 def user() -> str:

@@ -54,7 +54,7 @@ def work(ctx: typer.Context) -> None:
     with means.opened(ctx) as app:
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, end)
-        names = ", ".join(sorted(app.lines))
+        names = ", ".join(sorted(app.tenants))
         means.say(f"working for {names} with {app.workers} relay workers; Ctrl-C stops")
         composition.work(app, stop)
     means.say("stopped")

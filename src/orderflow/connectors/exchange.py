@@ -24,7 +24,7 @@ from types import MappingProxyType
 from typing import Final
 
 from orderflow.connectors import FreezeError, Refused, Result, Retry, Unknown
-from orderflow.glopal.client import Line
+from orderflow.glopal.client import Endpoint
 from orderflow.glopal.jsontext import Json, NotJson, canonical, parse
 from orderflow.glopal.replies import Broken, NotSent, Reply, always
 
@@ -65,7 +65,7 @@ def thawed(request: bytes) -> Outbound | Refused:
 
 
 def exchange(
-    line: Line,
+    endpoint: Endpoint,
     outbound: Outbound,
     *,
     headers: Mapping[str, str] = NOTHING,
@@ -73,7 +73,7 @@ def exchange(
     total_seconds: float | None = None,
 ) -> Outcome:
     """Send it once. Never raises."""
-    return line.exchange(
+    return endpoint.exchange(
         outbound.method,
         outbound.target,
         body=outbound.body,

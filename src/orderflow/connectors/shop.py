@@ -33,7 +33,7 @@ from orderflow.connectors.exchange import (
 )
 from orderflow.connectors.shop_answers import done, is_id, oldest_first, sighting, taken
 from orderflow.domain.events import Effect, ShopState, Sighting
-from orderflow.glopal.client import Line, LineOptions
+from orderflow.glopal.client import Endpoint, EndpointOptions
 from orderflow.glopal.details import read_order
 from orderflow.glopal.jsontext import Json, canonical, money
 from orderflow.glopal.mapping import Mapping, ShopOrder
@@ -51,9 +51,9 @@ class Shop:
         key: str,
         mapping: Mapping | None = None,
         capabilities: Capabilities | None = None,
-        **line: Unpack[LineOptions],
+        **options: Unpack[EndpointOptions],
     ) -> None:
-        self._line = Line(base_url, key, **line)
+        self._endpoint = Endpoint(base_url, key, **options)
         self._mapping = mapping or Mapping()
         self._capabilities = capabilities or Capabilities()
 
@@ -64,7 +64,7 @@ class Shop:
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._line.close()
+        self._endpoint.close()
 
     # ---- freeze ------------------------------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class Shop:
         outbound = thawed(request)
         if isinstance(outbound, Refused):
             return outbound
-        reply = exchange(self._line, outbound, headers={"idempotency-key": _header(key)}, in_time=in_time)
+        reply = exchange(self._endpoint, outbound, headers={"idempotency-key": _header(key)}, in_time=in_time)
         if not isinstance(reply, Reply):
             return unsent(reply)
         step, wanted = outbound.expects.get("step", ""), outbound.expects.get("id", "")
@@ -149,7 +149,7 @@ class Shop:
 
     def _listed(self, reference: str) -> list[dict[str, Json]] | Retry:
         """The orders that carry exactly the reference, each of them readable."""
-        reply = exchange(self._line, Outbound("GET", f"/orders?reference={quote(reference, safe='')}"))
+        reply = exchange(self._endpoint, Outbound("GET", f"/orders?reference={quote(reference, safe='')}"))
         if not isinstance(reply, Reply) or reply.status != 200:
             return unread(reply)
         document = json_object(reply.body)
@@ -163,7 +163,7 @@ class Shop:
 
     def _one(self, shop_id: str) -> dict[str, Json] | Retry | None:
         """The order with this id; None if it is deleted."""
-        reply = exchange(self._line, Outbound("GET", f"/orders/{quote(shop_id, safe='')}"))
+        reply = exchange(self._endpoint, Outbound("GET", f"/orders/{quote(shop_id, safe='')}"))
         if isinstance(reply, Reply) and reply.status == 404 and reply.code == "order_not_found":
             return None
         if not isinstance(reply, Reply) or reply.status != 200:

@@ -1,4 +1,4 @@
-"""Speaks HTTP: `Line` carries single calls to one address, `Client` is Glopal's Order API on top of it.
+"""Speaks HTTP: `Endpoint` carries single calls to one address, `Client` is Glopal's Order API on top of it.
 
 It never retries, never follows a redirect, never raises for what the other side does, and never lets the key out but in
 the Authorization header.
@@ -30,8 +30,8 @@ _NEVER_CONNECTED = (
 )
 
 
-class LineOptions(TypedDict, total=False):
-    """The options of `Line`, for those who make one inside."""
+class EndpointOptions(TypedDict, total=False):
+    """The options of `Endpoint`, for those who make one inside."""
 
     transport: httpx.BaseTransport | None
     tls: ssl.SSLContext | None
@@ -39,7 +39,7 @@ class LineOptions(TypedDict, total=False):
     total_seconds: float
 
 
-class Line:
+class Endpoint:
     """One address and the credentials for it; thread-safe. Raises ValueError for an address or key that cannot be.
 
     `transport` replaces the network (tests, simulations, proxies); `total_seconds` bounds a call from connecting to the
@@ -66,7 +66,7 @@ class Line:
         self.total_seconds = total_seconds
 
     def __repr__(self) -> str:
-        return f"Line({self._base!r})"
+        return f"Endpoint({self._base!r})"
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -245,20 +245,20 @@ class Client:
         *,
         routes: Mapping[str, Route] = ROUTES,
         empty_cursor: bool = False,
-        **line: Unpack[LineOptions],
+        **options: Unpack[EndpointOptions],
     ) -> None:
         """`empty_cursor`: name the cursor also where there is none, as Glopal's guide does (contradiction 11.4)."""
-        self.line = Line(base_url, key, **line)
+        self.endpoint = Endpoint(base_url, key, **options)
         self.store_id = store_id
         self.routes = routes
         self._empty_cursor = empty_cursor
 
     def __repr__(self) -> str:
-        return f"Client({self.line!r}, {self.store_id!r})"
+        return f"Client({self.endpoint!r}, {self.store_id!r})"
 
     def close(self) -> None:
         """Close the idle connections."""
-        self.line.close()
+        self.endpoint.close()
 
     def events(self, after: str | None, names: Sequence[str], limit: int | None = None) -> Events:
         """The page behind the event id `after` (None: from the start), only events with these names (none: all).
@@ -271,7 +271,7 @@ class Client:
         if limit is not None:
             query.append(("limit", str(limit)))
         route = self.routes["events"]
-        got = self.line.exchange(route.method, route.target({"store_id": self.store_id}, query))
+        got = self.endpoint.exchange(route.method, route.target({"store_id": self.store_id}, query))
         if not isinstance(got, Reply):
             return Later(0.0, got.reason)
         if got.status == 200:
@@ -292,4 +292,4 @@ class Client:
         self, method: str, target: str, body: bytes = b"", in_time: Callable[[], bool] = always
     ) -> Reply | NotSent | Broken:
         """One call by its frozen parts."""
-        return self.line.exchange(method, target, body=body, in_time=in_time)
+        return self.endpoint.exchange(method, target, body=body, in_time=in_time)

@@ -12,7 +12,7 @@ from orderflow.relay.work import Call, Relay, Reply
 def perform(relay: Relay, call: Call) -> Reply:
     """Talk to the destination, outside every transaction. A refusal is read back before it counts."""
     began = relay.boottime()
-    connector = relay.lines[call.row.key.store].connectors[call.effect.destination]
+    connector = relay.tenants[call.row.key.store].connectors[call.effect.destination]
     if call.kind != "send" or call.request is None:
         return Reply(None, connector.find(call.subject), relay.boottime() - began)
     result = connector.send(call.request, key=str(call.row.key), in_time=lambda: relay.boottime() < call.deadline)

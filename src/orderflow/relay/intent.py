@@ -50,7 +50,7 @@ def prepare(relay: Relay) -> Call | Row | None:
 
 
 def _prepare(conn: sa.Connection, relay: Relay, started: float) -> Call | Row | None:
-    row = outbox.lease(conn, relay.owner, relay.windows.lease, sorted(relay.lines))
+    row = outbox.lease(conn, relay.owner, relay.windows.lease, sorted(relay.tenants))
     if row is None:
         return None
     turn = Turn(conn, relay, row, load(conn, row.key.store, row.key.order_id))
@@ -112,7 +112,7 @@ def _drop(turn: Turn) -> Row:
 def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     """Decide if it is a command, freeze the request, record the intent."""
     relay, row, order = turn.relay, turn.row, turn.order
-    connector = relay.lines[row.key.store].connectors[due.destination]
+    connector = relay.tenants[row.key.store].connectors[due.destination]
     slot = order.slot(due.destination)
     attempt = slot.attempt + 1 if slot is not None else 1
     try:

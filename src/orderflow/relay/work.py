@@ -26,8 +26,8 @@ POLICY: Final = "orderflow"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """What the relay needs to know of one store: its policy and its connectors."""
+class Tenant:
+    """One store as the relay knows it: its policy and its connectors."""
 
     policy: StorePolicy
     connectors: Mapping[Destination, Connector]
@@ -60,7 +60,7 @@ class Relay:
 
     engine: sa.Engine
     vault: Vault
-    lines: Mapping[str, Line]
+    tenants: Mapping[str, Tenant]
     owner: str
     boottime: Callable[[], float]
     rng: random.Random = field(default_factory=random.Random)
@@ -83,7 +83,7 @@ class Turn:
     @property
     def policy(self) -> StorePolicy:
         """How the row's store wants its orders handled."""
-        return self.relay.lines[self.row.key.store].policy
+        return self.relay.tenants[self.row.key.store].policy
 
     @property
     def slot(self) -> Slot | None:
