@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
                 broken += 1
                 print(f"seed {seed}: {error}")
         took = time.monotonic() - began
-        database.engine.dispose()
+        database.dispose()
     for name, count in sorted(counts.items()):
         print(f"{count:8} {name}")
     print(f"{len(seeds)} seeds, {broken} broken, {took:.1f} s")

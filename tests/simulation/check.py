@@ -32,7 +32,7 @@ class Broken(AssertionError):
 class Wiretap:
     """What went over the wires, and how much of the log stood when it did."""
 
-    engine: sa.Engine
+    window: sa.Engine
     world: World
     sent: Counter[str] = field(default_factory=Counter)
     unanswered: dict[str, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Wiretap:
 
     def _judge(self, place: str, request: Request) -> None:
         """There is an intent for it, and if the last one like it was not answered, it was looked up."""
-        with self.engine.begin() as conn:
+        with self.window.connect() as conn:
             events = _events(conn, self.world)
         intents = [event for event in events if event["type"] == "EffectIntended" and _place(event) == place]
         self.sent[place] += 1
@@ -61,7 +61,7 @@ class Wiretap:
         """What the client heard: `status` None where it heard nothing."""
         vague = status is None or status >= 500 or (200 <= status < 300 and status != 204 and b'"' not in body)
         if vague:
-            with self.engine.begin() as conn:
+            with self.window.connect() as conn:
                 self.unanswered[_name(place, request)] = len(_events(conn, self.world))
 
 

@@ -57,10 +57,17 @@ class Database:
         owner.dispose()
         self.world: World | None = None
         self._told: datetime | None = None
+        # For looking on only: what needs neither a transaction nor the time is asked in one round trip.
+        self.window = sa.create_engine(url, pool_size=1, max_overflow=0, isolation_level="AUTOCOMMIT")
         self.engine = sa.create_engine(url, pool_size=1, max_overflow=0, isolation_level="READ COMMITTED")
         sa.event.listen(self.engine, "connect", self._connected)
         sa.event.listen(self.engine, "begin", self._began)
         sa.event.listen(self.engine, "rollback", self._rolled_back)
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+        self.window.dispose()
 
     def _connected(self, connection: Any, _record: object) -> None:
         connection.execute(f"SET ROLE {APP_ROLE}")
@@ -107,7 +114,7 @@ class Simulation:
         self.world = World(seed)
         database.world = self.world
         database._told = None
-        self.engine, self.verbose = database.engine, verbose
+        self.engine, self.window, self.verbose = database.engine, database.window, verbose
         self.rng = rng = Random(f"engine {seed}")
         self.vault: Vault = open_vault(b"simulation master key, 32 bytes!")
         world, mapping = self.world, Mapping()
@@ -138,13 +145,13 @@ class Simulation:
         self.fences: dict[outbox.Key, int] = {}  # the newest lease of each row
         self.facts = True  # may there be events that planner and read models have not seen?
         self.idle_until: datetime | None = None  # nothing in the outbox wants attention before; None: nobody looked
-        world.tap = self.tap = Wiretap(self.engine, world)
+        world.tap = self.tap = Wiretap(self.window, world)
 
     # ---- the two phases ------------------------------------------------------------------------------------------
 
     def simulate(self) -> Run:
         """Faults for a while, then none; then time goes on until well past the reap window."""
-        end = BEGIN + seconds(self.rng.choice([600, 3600, 7200]))
+        end = BEGIN + seconds(self.rng.choice([300, 900, 1800]))
         self._until(end)
         self.faulty = False
         self.world.glopal_faults.stop()
@@ -184,7 +191,7 @@ class Simulation:
     def _next_time(self) -> datetime:
         """When the outbox will next want attention; asked of the database once after every change."""
         if self.idle_until is None:
-            with self.engine.begin() as conn:
+            with self.window.connect() as conn:
                 self.idle_until = outbox.next_time(conn, self.world.store) or self.world.clock.now + timedelta(days=9)
         return self.idle_until
 
@@ -306,7 +313,7 @@ class Simulation:
         """The outbox row of a call as it stands."""
         names = ("store", "order_id", "destination", "effect", "generation")
         where = [outbox_table.c[name] == getattr(call.row.key, name) for name in names]
-        with self.engine.begin() as conn:
+        with self.window.connect() as conn:
             return conn.execute(sa.select(outbox_table).where(*where)).one_or_none()
 
     def _say(self, text: str) -> None:

@@ -19,7 +19,7 @@ SEEDS = range(10_000, 10_300)
 def database(database_url):
     made = Database(database_url)
     yield made
-    made.engine.dispose()
+    made.dispose()
 
 
 def caught(database) -> str:

@@ -18,7 +18,7 @@ CHUNK = 50
 def database(module_database_url):
     made = Database(module_database_url)
     yield made
-    made.engine.dispose()
+    made.dispose()
 
 
 @pytest.mark.timeout(600)

@@ -131,7 +131,7 @@ class World:
         """A swarm: each seed draws which faults are on, and how often."""
         rng = self.rng
         kinds = ["refused", "cut_before", "cut_after", "late", "throttled", "error_500", "error_503", "error_after"]
-        on: dict[Any, float] = {kind: rng.choice([0.02, 0.1, 0.25]) for kind in kinds if rng.random() < 0.4}
+        on: dict[Any, float] = {kind: rng.choice([0.02, 0.1, 0.2]) for kind in kinds if rng.random() < 0.3}
         total = sum(on.values())
         rates = {kind: rate * min(1.0, 0.7 / total) for kind, rate in on.items()} if total else {}
         return Faults(Random(rng.random()), rates, delay=lambda: seconds(rng.choice([1, 20, 90, 600, 5000])))
