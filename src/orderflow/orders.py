@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NewType
+from typing import Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -25,7 +25,6 @@ from orderflow.store.connect import transact
 from orderflow.store.tables import orders
 from orderflow.store.vault import Vault, keys_of, seal
 
-OrderId = NewType("OrderId", str)
 _META: Final = msgspec.json.encode({"machine": machine.VERSION}).decode()
 
 

@@ -319,7 +319,6 @@ class NoteAdded:
     by: str
 
 
-Report_ = Reported | DetailsFetched
 Outcome = (
     EffectIntended
     | EffectDelivered
