@@ -134,8 +134,8 @@ def _feed(name: str, store: StoreSettings) -> Feed:
 
 
 def _tenant(name: str, store: StoreSettings, settings: Settings) -> Tenant:
-    with _blaming(f"stores.{name}.glopal"):
-        mapping = mapping_from(store.glopal.mapping)
+    with _blaming(f"stores.{name}.glopal.mapping"):
+        mapping = mapping_from(config.table(store.glopal.mapping))
     at_glopal = Capabilities(drafts=False, settle_window=store.glopal.settle_seconds)
     glopal = Glopal(_client(name, store, settings.windows.call), mapping, at_glopal)
     connectors: dict[Destination, Connector] = {

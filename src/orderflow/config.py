@@ -46,8 +46,10 @@ class Secret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GlopalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Glopal's API for one store. `store_id` is Glopal's name of it; `routes` and `mapping` override assumed entries.
+    """Glopal's API for one store. `store_id` is Glopal's name of it.
 
+    `openapi` names Glopal's own API description, which the routes are read from; `routes` overrides single entries of
+    either. `mapping` names the file that says where things stand in order details.
     `settle_seconds`: how long after a call its GET may still not show what was done (ASSUMED, nothing is documented).
     """
 
@@ -68,8 +70,9 @@ class GlopalSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     poll_seconds: float = 5.0
     trailing_minutes: float = 15.0
     settle_seconds: float = 60.0
+    openapi: Path | None = None
     routes: dict[str, Any] = {}
-    mapping: dict[str, Any] = {}
+    mapping: Path | None = None
 
 
 class ShopSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,6 +97,7 @@ class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shadow: bool = False
     max_attempts: int = 8
     import_currency: ImportCurrency = ImportCurrency.ORDER
+    base_currency: str | None = None
 
 
 class WindowSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +134,16 @@ def read(path: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
     return parse(raw)
+
+
+def table(path: Path | None) -> dict[str, Any]:
+    """What stands in the TOML file at `path`; nothing if there is none. Raises ValueError."""
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.expanduser().read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
 
 
 def parse(raw: dict[str, Any]) -> Settings:
