@@ -17,12 +17,16 @@ from orderflow.domain.policy import StorePolicy, held, is_foreign
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """One exception. `commands` are command lines without program name, store and order."""
+    """One exception. `commands` are command lines without program name, store and order.
+
+    `settling`: Glopal is still being asked, so it may yet resolve itself.
+    """
 
     kind: str
     text: str
     position: Position
     commands: tuple[str, ...] = ()
+    settling: bool = False
 
 
 def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
@@ -38,12 +42,14 @@ def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
 
 def _holds(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     for hold in held(order, policy):
-        settling = hold.reason is HoldReason.CONTRADICTION and _asks(order, policy)
+        settling = hold.reason in _ASKED_ABOUT and asks(order, policy)
         text = f"held: {hold.detail}" + ("; Glopal is being asked" if settling else "")
         mend = ("retry fetch",) if hold.reason in _READ_ANEW else ()
-        yield Attention(f"held_{hold.reason}", text, hold.position, (*mend, f"release {hold.reason} {hold.position}"))
+        commands = (*mend, f"release {hold.reason} {hold.position}")
+        yield Attention(f"held_{hold.reason}", text, hold.position, commands, settling)
 
 
+_ASKED_ABOUT = (HoldReason.CONTRADICTION, HoldReason.MALFORMED)
 _READ_ANEW = (HoldReason.MONEY, HoldReason.UNMAPPED, HoldReason.MALFORMED)
 """What fetching again lifts, once Glopal, the order or the mapping is mended."""
 
@@ -108,7 +114,7 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
 
 def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     """Something awaited did not come within the age limit."""
-    if order.moved is None or order.dispute is not None or _asks(order, policy):
+    if order.moved is None or order.dispute is not None or asks(order, policy):
         return
     if not order.confirmed:
         yield Attention(
@@ -125,7 +131,7 @@ def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
         yield Attention("cancel_unseen", text, order.cancelled.position, ("retry fetch",))
 
 
-def _asks(order: Order, policy: StorePolicy) -> bool:
+def asks(order: Order, policy: StorePolicy) -> bool:
     """Is a fetch coming that is more than the routine one at the age limit?"""
     fetch = next((due for due in effects_due(order, policy) if due.effect is Effect.FETCH), None)
     limit = policy.age_limits.get(order.status)

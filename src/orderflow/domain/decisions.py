@@ -238,7 +238,12 @@ def _release(order: Order, command: Release) -> tuple[Decision, ...]:
     released = (OrderReleased(command.reason, command.position, command.by, command.why),)
     if command.reason is HoldReason.ENVIRONMENT:
         details = order.details
-        return released if details is not None and details.environment != order.released_environment else ()
+        if details is None or details.environment in (None, order.released_environment):
+            return ()
+        if details.asked_after != command.position:
+            why = f"the {details.environment} environment was shown by details asked after position"
+            raise IllegalTransition(order, command, f"{why} {details.asked_after}")
+        return released
     hold = order.hold(command.reason)
     if hold is None:
         return ()
