@@ -14,7 +14,7 @@ WORKERS ?= auto
 ARGS ?=
 SEED ?= 0
 
-.PHONY: help setup setup-dev demo test test-fast simulate lint types imports migrations check lock clean
+.PHONY: help setup setup-dev demo test test-fast simulate lint types imports migrations docs check lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,13 +48,18 @@ imports: setup-dev ## Check that no layer imports upwards
 migrations: setup-dev ## Check that the migrations build exactly what store/tables.py describes
 	@$(BIN)/python -m orderflow.store.migrate --check
 
+docs: $(VENV)/.docs ## Build the documentation into build/docs; a broken link or a warning is an error
+	@$(BIN)/sphinx-build -q -W --keep-going -n -E -d build/docs-trees docs build/docs
+	@echo "build/docs/index.html"
+
 check: lint types imports migrations ## Run every check that is not a test
 
-lock: $(VENV)/.dev ## Resolve the newest dependencies into both lock files
+lock: $(VENV)/.dev ## Resolve the newest dependencies into the lock files
 	@tools=$$(mktemp -d) && $(PYTHON) -m venv $$tools && $$tools/bin/python -m pip install -q uv \
 		&& compile="$$tools/bin/uv pip compile pyproject.toml --group build --universal --python-version 3.11 \
 			--generate-hashes --no-emit-index-url --no-header --no-annotate -q --upgrade" \
 		&& $$compile -o requirements.lock && $$compile --group dev -c requirements.lock -o requirements-dev.lock \
+		&& $${compile/pyproject.toml --group build/--group pyproject.toml:docs} -c requirements-dev.lock -o requirements-docs.lock \
 		&& rm -rf $$tools
 
 clean: ## Remove .venv, caches and build output
@@ -76,3 +81,8 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes -r requirements-dev.lock
 	@$(PIP) --no-build-isolation -e .
 	@touch $@ $(VENV)/.runtime
+
+# Beside the rest: the documentation tool imports nothing of ours.
+$(VENV)/.docs: requirements-docs.lock | $(BIN)/python
+	@$(PIP) --require-hashes -r requirements-docs.lock
+	@touch $@
