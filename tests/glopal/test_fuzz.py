@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from orderflow.glopal.codec import Bad, Good, Page, Unparsable, clear_of, read_page
 from orderflow.glopal.details import Details, read_details, read_order
 from orderflow.glopal.jsontext import NotJson, canonical, parse
-from orderflow.glopal.mapping import Mapping, ShopOrder
+from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.shop_order import ShopOrder
 
 TEXTS = st.text(st.characters(codec=None, categories=None), max_size=12)  # lone surrogates, too
 VALUES: st.SearchStrategy[Any] = st.recursive(

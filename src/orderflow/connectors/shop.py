@@ -36,8 +36,9 @@ from orderflow.domain.events import Effect, ShopState, Sighting
 from orderflow.glopal.client import Endpoint, EndpointOptions
 from orderflow.glopal.details import read_order
 from orderflow.glopal.jsontext import Json, canonical, money
-from orderflow.glopal.mapping import Mapping, ShopOrder
+from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.replies import Reply
+from orderflow.glopal.shop_order import ShopOrder
 
 _LONGEST_KEY: Final = 255
 

@@ -14,7 +14,9 @@ from decimal import Decimal
 from orderflow.domain.events import Ids
 from orderflow.domain.machine import Status
 from orderflow.glopal.jsontext import Json, NotJson, instant, parse, problem_of_text
-from orderflow.glopal.mapping import Mapping, ShopOrder, Unmapped, money_problem, shop_order
+from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.reading import shop_order
+from orderflow.glopal.shop_order import ShopOrder, Unmapped, money_problem
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _STATUSES = {status.value: status for status in Status if status is not Status.NEW}

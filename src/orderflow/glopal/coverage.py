@@ -1,0 +1,101 @@
+"""How far a mapping reaches in the details of one order: what it finds, what it misses, what it leaves over.
+
+It never changes what is read: the fields are those that a shop order is made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, fields
+from typing import Final
+
+from orderflow.glopal.details import Details, read_details
+from orderflow.glopal.jsontext import Json, parse, token
+from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.places import Members, Place, chooses
+from orderflow.glopal.reading import MOST_LINES, Field, read
+from orderflow.glopal.shop_order import ShopOrder
+
+KNOWN: Final = ("id", "status", "external", "currency", "environment", "created_at", "exchange_rates", "returns")
+"""Members that Glopal's pages name themselves; no mapping is needed for them."""
+
+_MOST: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """One order through one mapping.
+
+    `problem`: why these are no details at all; then the rest is empty. `order` is None if no shop order can be made;
+    `money` is the sum that does not hold. `left_over` names members that no place reads, lists as `items[].tax`.
+    """
+
+    problem: str | None
+    fields: tuple[Field, ...] = ()
+    order: ShopOrder | None = None
+    money: str | None = None
+    left_over: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """Names of the fields that were taken."""
+        return tuple(one.name for one in self.fields if one.value is not None)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of the fields without which there is no shop order."""
+        return tuple(one.name for one in self.fields if one.blocks)
+
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Names of optional fields that the mapping has a place for, and nothing was taken from there."""
+        return tuple(one.name for one in self.fields if one.place and one.value is None and not one.blocks)
+
+
+def coverage(raw: bytes, mapping: Mapping, order_id: str | None = None) -> Coverage:
+    """What `mapping` finds in the body of a GET. Never raises; names hold nothing personal, values do."""
+    details = read_details(raw, mapping, order_id)
+    if not isinstance(details, Details):
+        return Coverage(details)
+    document = parse(raw)
+    assert isinstance(document, Dict)  # read_details has read it
+    reading = read(document, mapping, details.currency)
+    left = dict.fromkeys(_left_over(document, _read_paths(mapping), ""))
+    return Coverage(None, reading.fields, reading.order, details.money, tuple(left)[:_MOST])
+
+
+_EACH: Final = "*"
+"""Any member of a list."""
+
+
+def _read_paths(mapping: Mapping) -> list[tuple[str, ...]]:
+    """Everything that is read, as the parts of paths."""
+    found: list[tuple[str, ...]] = [(name,) for name in KNOWN]
+    for one in fields(mapping):
+        place = getattr(mapping, one.name)
+        if isinstance(place, Place | Members) and one.name != "items":
+            found += [tuple(path.split(".")) for path in place.paths()]
+    line = [getattr(mapping.line, one.name) for one in fields(mapping.line)]
+    within = [tuple(path.split(".")) for place in line for path in place.paths()]
+    for items in mapping.items.paths():
+        found += [(*items.split("."), _EACH, *parts) for parts in within]
+    return found
+
+
+def _left_over(value: Json, tails: list[tuple[str, ...]], label: str) -> Iterator[str]:
+    """The topmost members that no path leads to. `tails`: what is left of the paths that lead here."""
+    if () in tails:
+        return
+    if not tails or not isinstance(value, Dict | list) or not value:
+        yield label
+    elif isinstance(value, Dict):
+        for name, member in value.items():
+            shown = token(name) or "(an odd name)"
+            inner = [tail[1:] for tail in tails if tail[0] == name]
+            yield from _left_over(member, inner, f"{label}.{shown}" if label else shown)
+    else:
+        for index, member in enumerate(value[:MOST_LINES]):
+            inner = [tail[1:] for tail in tails if tail[0] == _EACH or chooses(tail[0], index, member)]
+            inner += [(tail[0].partition("=")[0],) for tail in tails if "=" in tail[0]]
+            yield from _left_over(member, inner, f"{label}[]")
