@@ -339,6 +339,14 @@ def test_retry_unparks_once(effect: Effect) -> None:
     assert decide(order, Retry(effect, "ann", "mended")) == ()
 
 
+def test_a_retry_counts_again_once_there_is_news() -> None:
+    """What waits in the outbox may have been parked since (shadow, a changed policy): a second retry frees it too."""
+    order, _ = obey(paid(), Retry(Effect.ACCEPT, "ann", "go"))
+    assert decide(order, Retry(Effect.DRAFT, "ann", "go")) == ()
+    order = then(order, answer(order, order.status))
+    assert len(decide(order, Retry(Effect.ACCEPT, "ann", "go"))) == 1
+
+
 def test_asking_again_is_possible_after_each_answer() -> None:
     """`retry fetch`: once until it is answered, then again."""
     order, events = obey(paid(), Retry(Effect.FETCH, "ann", "look"))

@@ -339,6 +339,9 @@ def test_older_orders_get_effects_only_by_a_redrive() -> None:
     order = at(Status.READY)
     assert effects_due(order, policy) == ()
     assert writes(then(order, RetryRequested(Effect.DRAFT, "ann", "take it in")), policy) == ["draft"]
+    asked = then(order, RetryRequested(Effect.FETCH, "ann", "what is it today?"))
+    assert [due.effect for due in check_due(asked, policy)] == [Effect.FETCH]
+    assert check_due(then(asked, answer(asked, Status.READY)), policy) == (), "asking what it is does nothing about it"
     assert writes(order, StorePolicy(effects_from=T0)) == ["draft"]
 
 

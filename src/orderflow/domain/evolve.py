@@ -105,8 +105,9 @@ def _decided(order: Order, event: object, here: Mark) -> Order:
             return _released(order, event)
         case RetryRequested():
             parked = tuple(p for p in order.parked if p.effect is not event.effect)
-            asked = here if event.effect is Effect.FETCH else order.asked
-            order = replace(order, parked=parked, asked=asked, redriven=True)
+            if event.effect is Effect.FETCH:
+                return replace(order, parked=parked, asked=here)
+            order = replace(order, parked=parked, redriven=here)
             return _refunded_again(order) if event.effect is Effect.REFUND else order
         case _:
             return order

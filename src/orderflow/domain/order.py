@@ -110,7 +110,8 @@ class Order:
     """One order as its history tells it. Times are those recorded in the log.
 
     `moved` is the last fact that moved the status; `confirmed` says that details sent not before it show the same
-    status. `details` are the newest fetched ones by the position they were asked after.
+    status. `details` are the newest fetched ones by the position they were asked after. `asked` and `redriven` are a
+    person's last retries: of the fetch, if it is still to come, and of anything else.
     """
 
     status: Status = Status.NEW
@@ -139,7 +140,7 @@ class Order:
     cancel_reason: str | None = None
     cancelled: Mark | None = None
     asked: Mark | None = None
-    redriven: bool = False
+    redriven: Mark | None = None
     refunds: tuple[Refund, ...] = ()
 
     def generation(self, effect: Effect) -> int:

@@ -113,7 +113,10 @@ def is_stopped(order: Order) -> bool:
 
 
 def in_scope(order: Order, policy: StorePolicy) -> bool:
-    """Does the order get effects? Those born before `effects_from` do not, unless a person retries something."""
-    if policy.effects_from is None or order.redriven:
+    """Does the order get effects? Those born before `effects_from` do not, unless a person retries one of them.
+
+    Retrying the fetch is no such thing: who asks what Glopal shows today asks for nothing to be done about it.
+    """
+    if policy.effects_from is None or order.redriven is not None:
         return True
     return order.born is None or order.born >= policy.effects_from
