@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final, Unpack
 from urllib.parse import quote
 
@@ -38,7 +39,7 @@ from orderflow.glopal.details import read_order
 from orderflow.glopal.jsontext import Json, canonical, money
 from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.replies import Reply
-from orderflow.glopal.shop_order import ShopOrder
+from orderflow.glopal.shop_order import Line, ShopOrder
 
 _LONGEST_KEY: Final = 255
 
@@ -186,21 +187,50 @@ def _header(key: str) -> str:
 
 
 def _new_order(order: ShopOrder, reference: str) -> dict[str, Json]:
-    """The body of a create: `NewOrder` in the contract."""
+    """The body of a create: `NewOrder` in the contract. What was not mapped is null, or left out where it is rare."""
     shipping: Json = None
     if order.shipping is not None:
         shipping = {"method": order.shipping_method, "price": money(order.shipping)}
+    rare: dict[str, Json] = {
+        "discount": _money(order.discount),
+        "tax": _money(order.tax),
+        "duty": _money(order.duty),
+        "fees": _money(order.fees),
+        "language": order.language,
+        "shipping_address_romanised": order.shipping_address_romanised,
+        "internal_note": order.internal_note,
+        "payment": order.payment,
+        "cart": order.cart,
+    }
     return {
         "reference": reference,
         "currency": order.currency,
-        "items": [
-            {"sku": line.sku, "name": line.name, "quantity": line.quantity, "unit_price": money(line.unit_price)}
-            for line in order.lines
-        ],
+        "items": [_item(line) for line in order.lines],
         "shipping": shipping,
         "total": money(order.total),
         "customer": order.customer,
         "billing_address": order.billing_address,
         "shipping_address": order.shipping_address,
         "note": order.note,
+        **_given(rare),
     }
+
+
+def _item(line: Line) -> dict[str, Json]:
+    rare: dict[str, Json] = {
+        "tax": _money(line.tax),
+        "discount": _money(line.discount),
+        "total": _money(line.total),
+        "product_id": line.product_id,
+        "variant_id": line.variant_id,
+    }
+    item: dict[str, Json] = {"sku": line.sku, "name": line.name, "quantity": line.quantity}
+    return {**item, "unit_price": money(line.unit_price), **_given(rare)}
+
+
+def _money(amount: Decimal | None) -> str | None:
+    return None if amount is None else money(amount)
+
+
+def _given(members: dict[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in members.items() if value is not None}
