@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from orderflow.domain.due import effects_due
-from orderflow.domain.events import Effect, HoldReason, Position, ShopState
+from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
-from orderflow.domain.policy import StorePolicy, held, is_foreign
+from orderflow.domain.policy import Mode, StorePolicy, held, is_foreign
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,9 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
             order.position,
             ("cancel",),
         )
+    if _unnumbered(order, own, policy) and not away:
+        text = f"shop order {own.shop_id} has no number, without which Glopal takes no acceptance"
+        yield Attention("no_number", text, order.position, (f"accept {own.shop_id}",))
     others = [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
     if others and not away:
         yield Attention(
@@ -110,6 +113,14 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     if order.accept_ids is not None and order.accepted is None and own.shop_id != order.accept_ids.order_id:
         text = f"accept was asked for with {order.accept_ids}, our shop order is {own.shop_id}"
         yield Attention("ids_differ", text, order.position, ("cancel",))
+
+
+def _unnumbered(order: Order, own: Sighting, policy: StorePolicy) -> bool:
+    """Would the order be accepted now if the shop had given its order a number?"""
+    accepting = order.status is Status.READY or (order.status is Status.RECEIVED and policy.early_accept)
+    begun = order.accept_ids is not None or order.accepted is not None or order.external is not None
+    lacking = own.state is ShopState.ORDER and not own.number
+    return lacking and accepting and not begun and policy.mode is not Mode.OBSERVE
 
 
 def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:

@@ -1,0 +1,189 @@
+"""What an order waits for, on whom, until when, and what follows: the answer to "why does nothing happen?".
+
+It reads no clock and never decides; it only says in words and times what `due`, `asking` and the fold say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from orderflow.domain.asking import fetch_at, reap_at
+from orderflow.domain.attention import asks, attention
+from orderflow.domain.conclusions import ABSENTS_NEEDED, still_wanted
+from orderflow.domain.due import effects_due
+from orderflow.domain.events import Destination, Effect, HoldReason
+from orderflow.domain.machine import Status
+from orderflow.domain.order import Hold, Order, Phase, Slot
+from orderflow.domain.policy import Mode, StorePolicy, held, in_scope, wants_cancel
+
+
+class On(StrEnum):
+    """Whose turn it is."""
+
+    GLOPAL = "glopal"
+    SHOP = "shop"
+    WORKER = "worker"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One thing that an order waits for: `what` completes "waits for ...".
+
+    `next_at`: when orderflow next does something about it, by itself. `until`: when it leaves it to a person. `then`
+    is what follows once it has come.
+    """
+
+    on: On
+    what: str
+    then: str
+    next_at: datetime | None = None
+    until: datetime | None = None
+
+
+def waits(order: Order, policy: StorePolicy) -> tuple[Wait, ...]:
+    """Everything that `order` waits for, what stops it first. Empty: nothing more is to come."""
+    if order.last is None or not in_scope(order, policy):
+        return ()
+    return (
+        *(_hold(order, policy, hold) for hold in held(order, policy)),
+        *_parked(order),
+        *(_slot(order, policy, slot) for place in Destination if (slot := order.slot(place)) is not None),
+        *_writes(order, policy),
+        *_answers(order, policy),
+        *_exceptions(order, policy),
+        *_news(order, policy),
+        *_strays(order, policy),
+    )
+
+
+_LIFTED_BY: Final = {
+    HoldReason.EVIDENCE: "a person to judge which of two contents is true, and to release the hold",
+    HoldReason.ENVIRONMENT: "a release, or another `environment` in the store's settings",
+    HoldReason.MONEY: "details that add up, a mended mapping, or a release",
+    HoldReason.UNMAPPED: "details that have it, a mended mapping, or a release",
+    HoldReason.MALFORMED: "details that can be read, or a release",
+    HoldReason.OVERRULED: "a person to confirm what Glopal says now, and to release the hold",
+    HoldReason.CONTRADICTION: "a person to settle what Glopal did not, and to release the hold",
+}
+
+
+def _hold(order: Order, policy: StorePolicy, hold: Hold) -> Wait:
+    then = "what is due goes on"
+    if hold.reason is HoldReason.CONTRADICTION and order.dispute is not None and asks(order, policy):
+        first = order.dispute.answer
+        what = "Glopal's answer" if first is None else f"a second answer of Glopal; the first said {first}"
+        follows = f"{order.status} lifts the hold; two others that agree are followed"
+        return Wait(On.GLOPAL, what, follows, fetch_at(order, policy), _limit(order, policy, order.dispute.since.at))
+    if hold.reason is HoldReason.MALFORMED and asks(order, policy):
+        return Wait(On.GLOPAL, "details that can be read", then, fetch_at(order, policy), _limit(order, policy))
+    return Wait(On.PERSON, _LIFTED_BY[hold.reason], then)
+
+
+def _parked(order: Order) -> Iterator[Wait]:
+    for parked in order.parked:
+        verb = "was refused" if parked.refused else "was given up"
+        mended = ", or other details" if parked.effect is Effect.DRAFT else ""
+        yield Wait(On.PERSON, f"a retry of {parked.effect}, which {verb}{mended}", f"{parked.effect} is tried again")
+
+
+def _slot(order: Order, policy: StorePolicy, slot: Slot) -> Wait:
+    """The write under way."""
+    named = f"{slot.effect}, attempt {slot.attempt}"
+    there = On(slot.effect.destination.value)
+    if slot.phase is Phase.AGAIN:
+        if not still_wanted(order, policy, slot):
+            return Wait(On.WORKER, f"the end of {named}", "it is closed: nobody wants it any more", slot.again_at)
+        left = (
+            f"attempt {slot.attempt + 1}; {max(0, policy.max_attempts - slot.tries)} more may fail before it is parked"
+        )
+        return Wait(On.WORKER, f"the next try of {slot.effect}", left, slot.again_at)
+    if not slot.unknown:
+        return Wait(there, f"the reply to {named}", "without one, a look-up tells what became of it", slot.send_by)
+    if slot.effect is Effect.REFUND:
+        return Wait(On.PERSON, f"a person to look at Glopal whether refund {slot.target} was made", "nothing is resent")
+    need = ABSENTS_NEEDED - slot.absents
+    missing = "once more" if need == 1 else f"{need} times"
+    then = f"found: it is done; missing {missing}: it is sent again"
+    return Wait(there, f"a look-up that shows what became of {named}", then, slot.counts_from)
+
+
+def _writes(order: Order, policy: StorePolicy) -> Iterator[Wait]:
+    """What is due and was not begun."""
+    for due in effects_due(order, policy):
+        if not due.effect.reads and order.slot(due.destination) is None:
+            then = "it is planned and shown, not sent (shadow)" if policy.shadow else f"{due.destination} is called"
+            yield Wait(On.WORKER, f"a worker to do {due.effect}", then, due.not_before)
+
+
+def _answers(order: Order, policy: StorePolicy) -> Iterator[Wait]:
+    """What Glopal is asked for, again and again, within the age limit."""
+    if order.dispute is not None or not asks(order, policy):
+        return
+    next_at = fetch_at(order, policy)
+    if not order.confirmed:
+        moved = order.moved or order.first
+        yield Wait(
+            On.GLOPAL,
+            f"details that confirm {order.status}",
+            "effects fall due",
+            next_at,
+            _limit(order, policy, moved.at if moved else None),
+        )
+    elif order.accepted is not None and order.status is Status.READY:
+        until = _limit(order, policy, order.accepted.at)
+        yield Wait(On.GLOPAL, "Glopal to show ACCEPTED, for it took our accept", "it is accepted", next_at, until)
+    elif order.cancelled is not None and order.status is not Status.CANCELLED:
+        until = _limit(order, policy, order.cancelled.at)
+        yield Wait(On.GLOPAL, "Glopal to show CANCELLED, for it took our cancellation", "it is over", next_at, until)
+    elif order.asked is not None:
+        yield Wait(On.GLOPAL, "Glopal's answer to the fetch that was asked for", "it is judged anew", next_at)
+
+
+def _exceptions(order: Order, policy: StorePolicy) -> Iterator[Wait]:
+    """What else waits for a person; holds and parked effects have been told."""
+    for one in attention(order, policy):
+        if not one.kind.startswith(("held_", "parked_", "unknown_refund")):
+            yield Wait(On.PERSON, f"a person: {one.text}", "")
+
+
+_NEXT: Final = {
+    Status.NEW: "its status",
+    Status.RECEIVED: "ready",
+    Status.READY: "accepted",
+    Status.ACCEPTED: "completed",
+}
+"""What Glopal reports next, if all goes well."""
+
+
+def _news(order: Order, policy: StorePolicy) -> Iterator[Wait]:
+    """The next report, where nothing else stands between."""
+    if order.status not in _NEXT or not order.confirmed or wants_cancel(order, policy):
+        return
+    watched = policy.mode is Mode.OBSERVE or order.external is not None
+    if order.status is Status.READY and not watched:
+        return  # it is our turn
+    then = "Glopal goes on with it"
+    if order.status is Status.ACCEPTED:
+        then = "it is over"
+    elif order.status is Status.RECEIVED and not watched and order.accepted is None:
+        steps = "drafted, promoted" if policy.mode is Mode.CREATE_ON_READY else "promoted"
+        then = f"it is {steps} and accepted"
+    what = f"Glopal to report {_NEXT[order.status]}"
+    yield Wait(On.GLOPAL, f"{what}; if it stays silent it is asked", then, fetch_at(order, policy))
+
+
+def _strays(order: Order, policy: StorePolicy) -> Iterator[Wait]:
+    at = reap_at(order, policy)
+    if at is not None:
+        yield Wait(On.SHOP, "a last look for stray drafts", "a stray is withdrawn", at)
+
+
+def _limit(order: Order, policy: StorePolicy, since: datetime | None = None) -> datetime | None:
+    """When whatever is awaited `since` is left to a person: at the age limit of the status."""
+    start = since or (order.moved.at if order.moved else None)
+    return None if start is None else start + policy.age_limits.get(order.status, timedelta(days=1))
