@@ -16,7 +16,7 @@ from orderflow.domain.machine import Report
 from orderflow.glopal import jsontext
 from orderflow.glopal.details import read_details
 from orderflow.glopal.jsontext import Json, NotJson, problem_of_text
-from orderflow.glopal.slices import cut
+from orderflow.glopal.slices import cut, maybe_escaped, told
 
 __all__ = [
     "Bad",
@@ -84,13 +84,14 @@ def read_page(raw: bytes) -> Page | Unparsable:
 
 
 class _Event(msgspec.Struct):
-    """SAMPLE: the members of an event that identify it. `external` is left where it is, in the raw bytes."""
+    """SAMPLE: the members of an event that identify it. `external` is not read: it has an `order_id` of its own."""
 
     event_id: str
     event_name: str
     order_id: str
     event_at: str | None = None
     entity_id: str | None = None
+    external: msgspec.Raw = msgspec.Raw()
 
 
 _EVENT = msgspec.json.Decoder(_Event)
@@ -98,14 +99,15 @@ _EVENT = msgspec.json.Decoder(_Event)
 
 def _element(raw: bytes) -> Element:
     """Fast for what is in order; everything odd goes the slow way, which names the problem."""
-    if _maybe_doubled(raw):
+    if maybe_escaped(raw):
         return _slow(raw)
     try:
         event = _EVENT.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _slow(raw)
     sound = (
-        _problem_of_id(event.event_id) is None
+        not _maybe_doubled(raw, event.external)
+        and _problem_of_id(event.event_id) is None
         and _problem_of_id(event.event_name) is None
         and problem_of_order_id(event.order_id) is None
         and (event.entity_id is None or _problem_of_id(event.entity_id) is None)
@@ -117,12 +119,12 @@ def _element(raw: bytes) -> Element:
     return Good(event.event_id, event.event_name, event.order_id, event.entity_id, at, event.event_at, raw)
 
 
-def _maybe_doubled(raw: bytes) -> bool:
+def _maybe_doubled(raw: bytes, external: msgspec.Raw) -> bool:
     """A name that stands twice would be read one way here and another way elsewhere."""
     return (
         raw.count(b'"event_id"') > 1
         or raw.count(b'"event_name"') > 1
-        or raw.count(b'"order_id"') > 2  # its own, and the one in `external`
+        or raw.count(b'"order_id"') - bytes(external).count(b'"order_id"') > 1
         or raw.count(b'"entity_id"') > 1
         or raw.count(b'"event_at"') > 1
     )
@@ -131,7 +133,7 @@ def _maybe_doubled(raw: bytes) -> bool:
 def _slow(raw: bytes) -> Element:
     value = jsontext.parse(raw)
     if isinstance(value, NotJson):
-        return Bad(None, None, f"the event is {value.problem}", raw)
+        return _untrusted(raw, f"the event is {value.problem}")
     if not isinstance(value, dict):
         return Bad(None, None, "the event is no object", raw)
     event_id, name, order_id = value.get("event_id"), value.get("event_name"), value.get("order_id")
@@ -148,6 +150,18 @@ def _slow(raw: bytes) -> Element:
     if wrong or known_event is None or known_order is None or not isinstance(name, str):
         return Bad(known_order, known_event, "; ".join(wrong), raw)
     return _good(known_event, name, known_order, value, raw)
+
+
+def _untrusted(raw: bytes, problem: str) -> Bad:
+    """An element that may not be taken for anything; but whom it names should know of it."""
+    names = told(raw, ("event_id", "order_id"))
+    event_id, order_id = names.get("event_id"), names.get("order_id")
+    return Bad(
+        order_id if problem_of_order_id(order_id) is None else None,
+        event_id if _problem_of_id(event_id) is None else None,
+        problem,
+        raw,
+    )
 
 
 def _good(event_id: str, name: str, order_id: str, value: dict[str, Json], raw: bytes) -> Good:
