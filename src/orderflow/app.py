@@ -78,7 +78,7 @@ def boottime() -> float:
 def database(settings: Settings) -> Iterator[str]:
     """The URL of the database: yours, or that of an embedded Postgres which runs as long as this context."""
     with ExitStack() as stack:
-        url = settings.database_url
+        url = config.database_url(settings)
         if url is None:
             url = stack.enter_context(embedded.start(settings.data_dir.expanduser() / "postgres")).url
         yield url

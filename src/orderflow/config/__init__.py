@@ -1,0 +1,113 @@
+"""Settings: one TOML file and its environment twins, read once, frozen. Secrets stand in neither, only where they are.
+
+It is the only package that reads the environment, and it names every mistake with its key, all of them at once.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orderflow.config import addresses, rules
+from orderflow.config.checked import checked
+from orderflow.config.given import Given, given
+from orderflow.config.mistakes import ConfigError
+from orderflow.config.secret import Secret
+from orderflow.config.shape import GlopalSettings, Settings, ShopSettings, StoreSettings, WindowSettings
+from orderflow.domain.policy import StorePolicy
+
+__all__ = [
+    "ConfigError",
+    "GlopalSettings",
+    "Reading",
+    "Secret",
+    "Settings",
+    "ShopSettings",
+    "StoreSettings",
+    "WindowSettings",
+    "database_url",
+    "examine",
+    "parse",
+    "policy",
+    "read",
+    "table",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of reading the settings: `settings` is None exactly if there are mistakes."""
+
+    given: Given
+    settings: Settings | None
+    mistakes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def examine(path: Path | None = None) -> Reading:
+    """The settings of the file at `path` (else $ORDERFLOW_CONFIG, else ./orderflow.toml) and the environment.
+
+    Never raises: mistakes and doubts are told.
+    """
+    try:
+        found = given(path)
+    except ConfigError as error:
+        return Reading(Given({}, path), None, tuple(error.mistakes))
+    settings, mistakes = checked(found)
+    return Reading(found, settings, mistakes, tuple(rules.doubtful(settings)) if settings else ())
+
+
+def read(path: Path | None = None) -> Settings:
+    """The settings, as `examine` finds them. Raises `ConfigError` with every mistake."""
+    found = examine(path)
+    if found.settings is None:
+        raise ConfigError(*found.mistakes)
+    return found.settings
+
+
+def parse(raw: Mapping[str, Any]) -> Settings:
+    """Settings from plain data, as a file would hold them. Raises `ConfigError` with every mistake."""
+    settings, mistakes = checked(Given(dict(raw)))
+    if settings is None:
+        raise ConfigError(*mistakes)
+    return settings
+
+
+def database_url(settings: Settings) -> str | None:
+    """The whole address of the database, with the driver that orderflow brings along. Raises `ConfigError`."""
+    url = settings.database_url
+    if isinstance(url, Secret):
+        url = url.read("database_url")
+    if url is None:
+        return None
+    problem = addresses.problem_of_database_url(url)
+    if problem:
+        raise ConfigError(f"database_url: {problem}")
+    return addresses.driven(url)
+
+
+def table(path: Path | None) -> dict[str, Any]:
+    """What stands in the TOML file at `path`; nothing if there is none. Raises ValueError."""
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.expanduser().read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from None
+
+
+def policy(store: StoreSettings) -> StorePolicy:
+    """How a store wants its orders handled."""
+    return StorePolicy(
+        mode=store.mode,
+        effects_from=store.effects_from,
+        import_currency=store.import_currency,
+        on_refusal=store.on_refusal,
+        early_accept=store.early_accept,
+        shadow=store.shadow,
+        environment=store.environment,
+        max_attempts=store.max_attempts,
+    )

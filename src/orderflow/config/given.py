@@ -1,0 +1,169 @@
+"""What was given: the settings file with its environment twins laid over it, and where each value came from.
+
+It never judges a value; it only finds the key that a variable is the twin of.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, get_origin
+
+from msgspec import Struct
+
+from orderflow.config.keys import Key, Kind, keys_of
+from orderflow.config.mistakes import ConfigError, nearest
+from orderflow.config.shape import Settings
+
+CONFIG: Final = "ORDERFLOW_CONFIG"
+PREFIX: Final = "ORDERFLOW_"
+DEFAULT_PATH: Final = Path("orderflow.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Plain data. `sources` names the environment variable of each key that came from one; `path` is the file."""
+
+    data: dict[str, Any]
+    path: Path | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    mistakes: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """What relative paths in the file count from."""
+        return Path() if self.path is None else self.path.parent
+
+    def source(self, key: str) -> str:
+        """Where the value of a key came from, for people."""
+        if key in self.sources:
+            return f"environment {self.sources[key]}"
+        value: object = self.data
+        for part in _split(key):
+            if not isinstance(value, dict) or part not in value:
+                return "default"
+            value = value[part]
+        return "file"
+
+
+def given(path: Path | None) -> Given:
+    """What the file at `path` (else $ORDERFLOW_CONFIG, else ./orderflow.toml) and the environment give.
+
+    The file may be missing if nobody named it and the environment gives something. Raises `ConfigError`.
+    """
+    named = path or (Path(os.environ[CONFIG]) if os.environ.get(CONFIG) else None)
+    twins = {name: value for name, value in sorted(os.environ.items()) if name.startswith(PREFIX) and value.strip()}
+    twins.pop(CONFIG, None)
+    if named is None and not DEFAULT_PATH.exists() and any(_looks_like_one(name) for name in twins):
+        return _with_twins({}, None, twins)
+    return _with_twins(_read(named or DEFAULT_PATH), named or DEFAULT_PATH, twins)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}): name the settings file with --config or ${CONFIG}; "
+            "`orderflow config example` prints one to begin with"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def _with_twins(data: dict[str, Any], path: Path | None, twins: Mapping[str, str]) -> Given:
+    sources: dict[str, str] = {}
+    mistakes: list[str] = []
+    for variable, value in twins.items():
+        try:
+            _lay(data, sources, variable, value)
+        except ConfigError as error:
+            mistakes += error.mistakes
+    return Given(data, path, sources, tuple(mistakes))
+
+
+def _lay(data: dict[str, Any], sources: dict[str, str], variable: str, value: str) -> None:
+    """Put one variable over the data. Raises `ConfigError` if it is no key's twin but looks like one."""
+    table: type[Struct] = Settings
+    parts, trail = variable.removeprefix(PREFIX).split("__"), ""
+    while True:
+        key = keys_of(table).get(parts[0].lower())
+        if key is None:
+            if trail or _looks_like_one(variable):
+                prefix = variable[: len(variable) - len("__".join(parts))]
+                known = nearest(variable, [f"{prefix}{name.upper()}" for name in keys_of(table)])
+                raise ConfigError(f"{variable}: there is no such setting; {known}")
+            return
+        trail, parts = f"{trail}{key.name}", parts[1:]
+        if key.kind is Kind.TABLES and parts:
+            name = _named(data.get(key.name), parts[0], variable)
+            data, parts, trail = _inner(data, key.name), parts[1:], f"{trail}.{name}"
+            data = _inner(data, name)
+        elif key.kind is Kind.TABLE:
+            data = _inner(data, key.name)
+        else:
+            break
+        if key.table is None or not parts:
+            raise ConfigError(f"{variable}: is a table; go on with __ and the name of a key in it")
+        table, trail = key.table, f"{trail}."
+    if key.kind is Kind.TABLES or (parts and (key.kind, parts) != (Kind.SECRET, ["FILE"])):
+        raise ConfigError(f"{variable}: goes on behind {trail}, which is {key.expected}")
+    if trail in sources:
+        raise ConfigError(f"{trail}: {sources[trail]} and {variable} both give it; keep one of them")
+    data[key.name] = _value(key, variable, value, file=bool(parts))
+    sources[trail] = variable
+
+
+def _value(key: Key, variable: str, value: str, *, file: bool) -> object:
+    """What a variable says: a secret itself, a path from here, a list by commas, a table in TOML, else a text."""
+    if key.kind is Kind.SECRET:
+        return {"file": os.path.abspath(value)} if file else {"env": variable}  # noqa: PTH100  ~ is left alone
+    if key.bare is Path:
+        return value if value.startswith("~") else str(Path.cwd() / value)
+    if get_origin(key.bare) is tuple:
+        return [one.strip() for one in value.split(",") if one.strip()]
+    if get_origin(key.bare) is dict:
+        try:
+            return tomllib.loads(f"it = {value}")["it"]
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{variable}: expected a table in TOML, such as {{ name = 1 }}: {error}") from None
+    return value
+
+
+def _inner(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    if not isinstance(found, dict):
+        found = data[name] = {}
+    return found
+
+
+def _named(tables: object, part: str, variable: str) -> str:
+    """The table that a part of a variable's name means: what is no letter and no digit in its name is a _ there."""
+    names = tables if isinstance(tables, dict) else {}
+    found = [name for name in names if segment(name) == part.upper()]
+    if len(found) > 1:
+        raise ConfigError(f"{variable}: may mean {' or '.join(found)}; set it in the file")
+    return found[0] if found else part.lower()
+
+
+def segment(name: str) -> str:
+    """How a store is called in the name of a variable."""
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def _looks_like_one(variable: str) -> bool:
+    head = variable.removeprefix(PREFIX).split("__")[0].lower()
+    return "__" in variable or bool(difflib.get_close_matches(head, keys_of(Settings), n=1))
+
+
+def _split(key: str) -> list[str]:
+    """`stores.a.b.glopal.key`: a store's name may hold dots, no other name does."""
+    found = re.fullmatch(r"stores\.(.+?)(?:\.(glopal|shop))?(?:\.([a-z_]+))?", key)
+    if found is None:
+        return key.split(".")
+    return ["stores", *(part for part in found.groups() if part is not None)]

@@ -1,0 +1,24 @@
+"""Mistakes in settings: all of them at once, a line each.
+
+It never shows the value of a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class ConfigError(Exception):
+    """Settings are missing or make no sense. Each line names a key, what is wrong and what would be right."""
+
+    def __init__(self, *mistakes: str) -> None:
+        self.mistakes: Sequence[str] = mistakes
+        super().__init__("\n".join(mistakes))
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is not known: the one that was probably meant, else all there are."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"

@@ -1,0 +1,74 @@
+"""What no single value of the settings shows: keys that only make sense together.
+
+A broken rule is a mistake, a doubt is a warning. It never looks beyond the settings and the rights of their files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from orderflow.config.secret import Secret, exposed
+from orderflow.config.shape import Settings, StoreSettings, WindowSettings
+from orderflow.domain.policy import ImportCurrency, Mode
+
+
+def broken(place: str, table: Struct) -> Iterator[str]:
+    """Every mistake in a table whose values are right one by one."""
+    match table:
+        case Settings(stores=stores):
+            if not stores:
+                yield "stores: name at least one store, as in [stores.acme.glopal] and [stores.acme.shop]"
+            for name in stores:
+                if not name or name != name.strip() or any(c in name for c in "/:~") or not name.isprintable():
+                    yield f"stores.{name}: a store's name is printable, has no blanks at its ends and none of / : ~"
+        case WindowSettings(retry=retry, longest=longest):
+            if retry > longest:
+                yield f"{place}.retry: got {retry:g}, expected at most {place}.longest, {longest:g}"
+        case StoreSettings(import_currency=ImportCurrency.BASE, base_currency=base):
+            if base is None:
+                yield f'{place}.base_currency: is missing: import_currency = "base" needs the store\'s own, such as EUR'
+            yield f"{place}.import_currency: 'base' is not offered yet; orders are imported in their own currency"
+        case Secret(env, file):
+            if (env is None) == (file is None):
+                yield f"{place}: give either env (a variable's name) or file (a path)"
+        case _:
+            pass
+
+
+def doubtful(settings: Settings) -> Iterator[str]:
+    """What is allowed, but probably not meant."""
+    if not isinstance(settings.database_url, Secret) and settings.database_url is None:
+        yield (
+            f"database_url: not set, so orderflow runs its own Postgres below {settings.data_dir}; back up that folder"
+        )
+    for key, path in _secret_files(settings):
+        problem = exposed(path)
+        if problem:
+            yield f"{key}: {problem}"
+    for name, store in settings.stores.items():
+        if store.glopal.settle_seconds > settings.windows.get_settle:
+            yield (
+                f"windows.get_settle: {settings.windows.get_settle:g} s is shorter than "
+                f"stores.{name}.glopal.settle_seconds, {store.glopal.settle_seconds:g} s: both say how long Glopal's "
+                "GET may lag"
+            )
+        if store.early_accept and store.mode is not Mode.ORDER_ON_RECEIVED:
+            yield (
+                f'stores.{name}.early_accept: has no effect without mode = "order_on_received": nothing is promoted '
+                "before READY"
+            )
+        if store.base_currency is not None and store.import_currency is ImportCurrency.ORDER:
+            yield f'stores.{name}.base_currency: has no effect without import_currency = "base"'
+
+
+def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    yield "master_key_file", settings.master_key_file
+    if isinstance(settings.database_url, Secret) and settings.database_url.file:
+        yield "database_url.file", settings.database_url.file
+    for name, store in settings.stores.items():
+        for part, secret in (("glopal", store.glopal.key), ("shop", store.shop.key)):
+            if secret.file is not None:
+                yield f"stores.{name}.{part}.key.file", secret.file
