@@ -72,12 +72,12 @@ def pull(engine: sa.Engine, vault: Vault, feed: Feed) -> Pulled:
     if isinstance(page, Unparsable):
         return _poisoned(engine, vault, feed, raw, page.problem)
     if not page.elements:
-        return Pulled()
+        return _silent(engine, feed)
     last_id = page.last_id
     if last_id is None and len(page.elements) >= min(feed.page_size, _FULL):
         return _poisoned(engine, vault, feed, raw, "no element of the page has an event id to go on from")
     if last_id is None or last_id == cursor:  # nothing to go on from until more events come
-        return Pulled(seen=len(page.elements), new=_again(engine, vault, feed, page))
+        return replace(_silent(engine, feed), seen=len(page.elements), new=_again(engine, vault, feed, page))
     try:
         new = transact(engine, lambda conn: _take(conn, vault, feed, page, number, last_id))
     except CursorMovedError:
@@ -116,6 +116,12 @@ def _ask(engine: sa.Engine, feed: Feed, cursor: str | None) -> bytes | Pulled:
         reason = answer.reason if isinstance(answer, Closed) else f"Glopal does not know the cursor {cursor!r}"
         return _stop(engine, feed, reason)
     return answer.raw
+
+
+def _silent(engine: sa.Engine, feed: Feed) -> Pulled:
+    """Nothing new; but that Glopal was asked is news. (Where a cursor moves, it says so by itself.)"""
+    transact(engine, lambda conn: progress.note_pull(conn, feed.store))
+    return Pulled()
 
 
 def _stop(engine: sa.Engine, feed: Feed, reason: str) -> Pulled:

@@ -249,6 +249,16 @@ def test_a_reread_that_gets_no_answer(app, store, answer):
     assert bool(again.stopped) == (not isinstance(answer, Later)) == ("pull" in pauses(app, store))
 
 
+@pytest.mark.parametrize(
+    ("answer", "heard"), [(EMPTY, True), (Later(0.0, "busy"), False), (Closed("401"), False), (b"{", False)]
+)
+def test_silence_is_told_from_not_being_heard(app, store, answer, heard):
+    """A feed with nothing new was pulled; one that did not answer, turned us away or made no sense was not."""
+    intake.pull(app, VAULT, scripted(store, answer))
+    with app.begin() as conn:
+        assert (progress.last_pull(conn, store) is not None) == heard
+
+
 # --- the trailing re-read -------------------------------------------------------------------------------------------
 
 

@@ -180,3 +180,42 @@ def test_pauses(app, store):
         assert list(progress.paused(conn, store)) == ["shop"]
     with pytest.raises(sa.exc.IntegrityError, match="pauses_scope"), app.begin() as conn:
         progress.pause(conn, store, "everything", "", "ann")
+
+
+def test_a_silent_pull_leaves_one_note_of_the_newest(app, owner, store):
+    """Often noted, seldom written; old notes do not pile up; stores are apart."""
+    with app.begin() as conn:
+        assert progress.last_pull(conn, store) is None
+        for _ in range(3):
+            progress.note_pull(conn, store)
+        first = progress.last_pull(conn, store)
+    assert first is not None
+    assert len(rows(owner, "SELECT at FROM orderflow.pulls WHERE store = :store", store=store)) == 1
+    with owner.begin() as conn:
+        conn.execute(
+            sa.text("UPDATE orderflow.pulls SET at = at - interval '11 seconds' WHERE store = :s"), {"s": store}
+        )
+    with app.begin() as conn:
+        progress.note_pull(conn, store)
+    with app.begin() as conn:
+        assert progress.last_pull(conn, store) >= first
+        assert progress.last_pull(conn, f"{store}-2") is None
+    assert len(rows(owner, "SELECT at FROM orderflow.pulls WHERE store = :store", store=store)) == 1
+
+
+def test_a_note_from_the_future_does_not_hide_that_nothing_is_pulled(app, owner, store):
+    """A clock that was wrong once leaves no note that counts for hours."""
+    with owner.begin() as conn:
+        ahead = sa.text("INSERT INTO orderflow.pulls SELECT :s, orderflow.wall_clock() + interval '5 hours'")
+        conn.execute(ahead, {"s": store})
+    with app.begin() as conn:
+        progress.note_pull(conn, store)
+        now = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))
+        assert progress.last_pull(conn, store) <= now
+
+
+def test_a_cursor_that_moves_is_a_pull_too(app, owner, store):
+    with app.begin() as conn:
+        progress.move_cursor(conn, store, 0, "e1")
+        assert progress.last_pull(conn, store) is not None
+    assert rows(owner, "SELECT at FROM orderflow.pulls WHERE store = :store", store=store) == []

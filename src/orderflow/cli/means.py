@@ -95,8 +95,9 @@ def opened(ctx: typer.Context) -> Iterator[App]:
     """The whole application on its migrated database."""
     chosen = settings(ctx)
     with composition.database(chosen) as url:
-        if migrate.current(url) is None:
-            raise Failure(f"the database is empty: run `{means(ctx).command} migrate` first")
+        unfit = migrate.unfit(url, means(ctx).command)
+        if unfit:
+            raise Failure(unfit)
         app = composition.build(chosen, url)
         try:
             yield app
@@ -136,12 +137,12 @@ def moment(time: datetime | None) -> str:
 
 
 def span(length: timedelta) -> str:
-    """How long, in two words at most: `now`, `12 s`, `3 min`, `23 h`, `6 d`."""
-    seconds = round(length.total_seconds())
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+    """How long, in two words: `0 s`, `12 s`, `3 min`, `23 h`, `6 d`."""
+    seconds = max(0, round(length.total_seconds()))
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= unit:
-            return f"in {seconds // unit} {name}"
-    return "now"
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
 
 
 def wall_clock(conn: sa.Connection) -> datetime:

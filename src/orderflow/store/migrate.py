@@ -13,6 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 import orderflow
 
@@ -34,6 +35,26 @@ def current(url: str) -> str | None:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+
+
+def head() -> str:
+    """The newest revision that this version of orderflow knows."""
+    found = ScriptDirectory.from_config(_config("")).get_current_head()
+    assert found is not None
+    return found
+
+
+def unfit(url: str, command: str = "orderflow") -> str | None:
+    """Why this version cannot work on the database, and what to do; None if it can."""
+    at, wanted = current(url), head()
+    if at == wanted:
+        return None
+    if at is None:
+        return f"the database is empty: run `{command} migrate` first"
+    known = {one.revision for one in ScriptDirectory.from_config(_config("")).walk_revisions()}
+    if at not in known:
+        return f"the database stands at {at}, which this version does not know: install the newer orderflow"
+    return f"the database stands at {at}, this version needs {wanted}: run `{command} migrate`"
 
 
 def sql(url: str = "postgresql+psycopg://", revision: str = "head") -> str:

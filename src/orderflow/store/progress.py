@@ -1,7 +1,7 @@
-"""How far everybody is: checkpoints of readers, cursors of pulls, pauses.
+"""How far everybody is: checkpoints of readers, cursors and heartbeats of pulls, pauses.
 
-Checkpoints and cursors are inserted and trimmed, never updated: under an old snapshot an updated row grows a tail of
-dead versions that every reader has to walk.
+Checkpoints, cursors and heartbeats are inserted and trimmed, never updated: under an old snapshot an updated row grows a
+tail of dead versions that every reader has to walk.
 """
 
 from __future__ import annotations
@@ -114,6 +114,43 @@ def cursor_before(conn: sa.Connection, store: str, window: timedelta) -> str | N
     seq, cursor = row
     conn.execute(sa.delete(cursors).where(cursors.c.store == store, cursors.c.seq < seq))
     return str(cursor)
+
+
+def note_pull(conn: sa.Connection, store: str) -> None:
+    """Take note that the feed was read with success and held nothing new; at most one note in ten seconds is kept."""
+    noted = conn.execute(_NOTE, {"store": store}).scalar()
+    if noted is not None:
+        conn.execute(_TRIM_NOTES, {"store": store, "at": noted})
+
+
+_NOTE: Final = sa.text(
+    """
+    INSERT INTO orderflow.pulls (store, at)
+    SELECT :store, now.at FROM (SELECT orderflow.wall_clock() AS at) AS now
+    WHERE NOT EXISTS (
+        SELECT FROM orderflow.pulls p
+        WHERE p.store = :store AND p.at > now.at - interval '10 seconds' AND p.at <= now.at
+    )
+    ON CONFLICT DO NOTHING RETURNING at
+    """
+)
+_TRIM_NOTES: Final = sa.text("DELETE FROM orderflow.pulls WHERE store = :store AND at <> :at")
+
+
+def last_pull(conn: sa.Connection, store: str) -> datetime | None:
+    """When the feed was last read with success, to about ten seconds; None if it never was."""
+    found = conn.execute(_LAST_PULL, {"store": store}).scalar_one()
+    return found if isinstance(found, datetime) else None
+
+
+_LAST_PULL: Final = sa.text(
+    """
+    SELECT greatest(
+        (SELECT max(at) FROM orderflow.pulls WHERE store = :store),
+        (SELECT moved_at FROM orderflow.cursors WHERE store = :store ORDER BY seq DESC LIMIT 1)
+    )
+    """
+)
 
 
 # --- pauses ---------------------------------------------------------------------------------------------------------

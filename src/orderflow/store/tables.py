@@ -81,6 +81,14 @@ cursors = sa.Table(
     sa.PrimaryKeyConstraint("store", "seq"),
 )
 
+pulls = sa.Table(
+    "pulls",
+    metadata,
+    _text("store"),
+    _at("at", "Glopal was asked with success; inserted and trimmed, the newest counts"),
+    sa.PrimaryKeyConstraint("store", "at"),
+)
+
 checkpoints = sa.Table(
     "checkpoints",
     metadata,
