@@ -90,12 +90,10 @@ class Glopal:
             return self._not_found(reply, outbound.expects.get("order_id", ""))
         if reply.status >= 300:
             return unwelcome(reply)
-        document = json_object(reply.body)
-        quoted = outbound.expects.get("operation") == "quote"
-        # SAMPLE (5): {"status": "ok"} for accept. ASSUMED: the same for cancel and refund. A quote is any object.
-        if reply.status == 200 and document is not None and (quoted or document.get("status") == "ok"):
-            return Delivered(status=200, reply=reply.body)
-        return Unknown(f"{reply.status} without status ok", reply.status, reply.body)
+        route = self._client.routes.get(outbound.expects.get("operation", ""))
+        if route is not None and route.success.shown_by(reply.status, json_object(reply.body)):
+            return Delivered(status=reply.status, reply=reply.body)
+        return Unknown(f"{reply.status} without what proves success", reply.status, reply.body)
 
     def _not_found(self, reply: Reply, order_id: str) -> Result:
         """404 on a write: the route table is wrong, unless the order itself is not there either.
