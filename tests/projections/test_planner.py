@@ -173,6 +173,32 @@ def test_a_sweep_plans_parked(app, store):
     assert not rows(app, store)["draft:0"].parked
 
 
+def test_only_a_retry_frees_what_is_parked(app, store):
+    """A routine answer of Glopal changes nothing about it, nor does asking for one."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)))
+    read_all(app, store, [Orders()])
+    plan(app, store, StorePolicy(mode=Mode.OBSERVE))
+    with app.begin() as conn:
+        planner.sweep(conn, store, POLICY)
+    tell(app, store, ("a", e.RetryRequested(Effect.FETCH, "ann", "?")), ("a", details(10**6)))
+    plan(app, store)
+    assert rows(app, store)["draft:0"].parked
+    tell(app, store, ("a", e.RetryRequested(Effect.DRAFT, "ann", "go")))
+    plan(app, store)
+    assert not rows(app, store)["draft:0"].parked
+
+
+def test_a_sweep_parks_no_reads(app, store):
+    """To look changes nothing: a fetch that was never planned comes up by itself."""
+    tell(app, store, ("a", RECEIVED))
+    read_all(app, store, [Orders()])
+    plan(app, store)
+    with app.begin() as conn:
+        outbox.remove(conn, rows(app, store)["fetch:0"].key)
+        planner.sweep(conn, store, POLICY)
+    assert not rows(app, store)["fetch:0"].parked
+
+
 def test_a_sweep_takes_away_what_is_not_due_any_more(app, store):
     """The other way round as well: under a policy that wants no drafts the planned one goes."""
     tell(app, store, ("a", RECEIVED), ("a", details(1)))

@@ -20,24 +20,6 @@ from orderflow.sandbox.wire import json_response
 from orderflow.store import progress
 
 
-def test_shadow_plans_and_reads_but_never_writes(stage: NewStage) -> None:
-    """In shadow everything is planned and read, no write reaches anybody, and no intent is recorded."""
-    it = stage(policy=StorePolicy(shadow=True))
-    wanted, unwanted = it.place(), it.place()
-    it.ready(wanted)
-    it.live(600)
-    it.command(unwanted, decisions.Cancel("out of stock", "ann"))
-    it.live(3 * 3600)
-    assert it.to_glopal.writes == []
-    assert it.to_shop.writes == []
-    assert [it.status(order_id) for order_id in (wanted, unwanted)] == [Status.READY, Status.RECEIVED]
-    assert it.at_glopal(wanted).gets > 0
-    assert it.history(wanted, EffectIntended) + it.history(unwanted, EffectIntended) == []
-    for row in (it.row(wanted, "draft"), it.row(unwanted, "cancel")):
-        assert (row.state, row.attempt, row.request, row.lease_until) == ("planned", 0, None, None)
-        assert row.reason == "shadow: planned, not sent"
-
-
 def test_details_without_items_are_held_and_nothing_is_sent(stage: NewStage) -> None:
     """An order that the mapping cannot read is held, named, and sends nothing; other orders flow."""
     it = stage()

@@ -7,33 +7,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Final
-from uuid import UUID
 
 import sqlalchemy as sa
 
-from orderflow.connectors import FreezeError, Task
-from orderflow.domain.decisions import Accept, Cancel, IllegalTransition, decide
+from orderflow.connectors import FreezeError
+from orderflow.domain.decisions import IllegalTransition
 from orderflow.domain.due import Due, effects_due
-from orderflow.domain.events import (
-    DetailsFetched,
-    Effect,
-    EffectClosed,
-    EffectExhausted,
-    EffectIntended,
-    Event,
-    ShopState,
-)
+from orderflow.domain.events import EffectClosed, EffectExhausted, EffectIntended
 from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import Fact, RaceError, load
+from orderflow.projections.planner import SHADOW
+from orderflow.relay.request import built, sealed_request
 from orderflow.relay.rows import follow
-from orderflow.relay.work import POLICY, Call, Relay, Turn
+from orderflow.relay.shadow import show
+from orderflow.relay.work import Call, Relay, Turn
 from orderflow.store import outbox
 from orderflow.store.connect import transact
 from orderflow.store.outbox import Row
-from orderflow.store.tables import events
-from orderflow.store.vault import key, keys_of, mac, seal, unseal
+from orderflow.store.vault import mac
 
 
 def prepare(relay: Relay) -> Call | Row | None:
@@ -64,13 +56,12 @@ def _prepare(conn: sa.Connection, relay: Relay, started: float) -> Call | Row | 
         return row
     if due.effect.reads:
         return Call(row, "read", due.effect, turn.order.position, turn.subject)
+    if turn.policy.shadow or row.reason.startswith(SHADOW):
+        show(turn, due)
+        return row
     if _occupied(turn):
         soon = row.now + timedelta(seconds=relay.windows.look_up)
         outbox.change(conn, row.key, next_at=soon, lease_until=None, reason="another row is still open")
-        return row
-    if turn.policy.shadow:
-        later = row.now + timedelta(hours=1)
-        outbox.change(conn, row.key, next_at=later, lease_until=None, reason="shadow: planned, not sent")
         return row
     return _intend(turn, due, started)
 
@@ -116,8 +107,7 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     slot = order.slot(due.destination)
     attempt = slot.attempt + 1 if slot is not None else 1
     try:
-        decisions = _decisions(order, due)
-        request = connector.freeze(_task(turn, due))
+        decisions, request = built(turn, due)
     except (FreezeError, IllegalTransition) as error:
         return _cannot(turn, due, attempt, str(error))
     send_by = row.now + timedelta(seconds=relay.windows.send)
@@ -127,8 +117,7 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     intended = EffectIntended(
         due.effect, due.generation, attempt, due.target, digest, send_by, counts_from, seen.state if seen else None
     )
-    order_key = keys_of(turn.conn, relay.vault, row.key.store, [row.key.order_id])[row.key.order_id]
-    sealed = seal(relay.vault, order_key, request, _NOWHERE, f"{row.key}:{attempt}")
+    sealed = sealed_request(turn, request, attempt)
     outbox.change(
         turn.conn,
         row.key,
@@ -151,22 +140,6 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     )
 
 
-_NOWHERE: Final = UUID(int=0)
-"""Frozen requests are bound to their outbox key and attempt instead of an event."""
-
-
-def _decisions(order: Order, due: Due) -> tuple[Event, ...]:
-    """The decision that this effect carries out, unless it was taken before."""
-    if due.effect is Effect.ACCEPT and due.ids is not None:
-        return decide(order, Accept(due.ids, POLICY))
-    if due.effect is Effect.CANCEL and order.cancel_reason is None:
-        return decide(order, Cancel(_REFUSED, POLICY))
-    return ()
-
-
-_REFUSED: Final = "the shop refused the order"
-
-
 def _cannot(turn: Turn, due: Due, attempt: int, reason: str) -> Row:
     """A request that cannot even be built goes to a person. The intent is recorded and ended in one breath."""
     row = turn.row
@@ -175,46 +148,3 @@ def _cannot(turn: Turn, due: Due, attempt: int, reason: str) -> Row:
     outbox.remove(turn.conn, row.key)
     turn.commit(Fact(intended, f"{row.key}:{attempt}:intended"), Fact(exhausted, f"{row.key}:{attempt}"))
     return row
-
-
-def _task(turn: Turn, due: Due) -> Task:
-    order, key_ = turn.order, turn.row.key
-    seen = order.shop.get(due.target)
-    refund = next((r for r in order.refunds if r.refund == due.target), None)
-    # What Glopal itself inserted into the shop (mode observe) is a real order that no look-up of ours has seen.
-    inserted = ShopState.ORDER if due.effect is Effect.WITHDRAW else None
-    # A cancellation that nobody asked for is being decided in this very transaction: `_decisions`.
-    unasked = _REFUSED if due.effect is Effect.CANCEL else "cancelled at Glopal"
-    return Task(
-        effect=due.effect,
-        store=key_.store,
-        order_id=key_.order_id,
-        reference=turn.reference,
-        target=due.target,
-        seen=seen.state if seen is not None else inserted,
-        ids=due.ids,
-        details=_details(turn) if due.effect is Effect.DRAFT else None,
-        amount=refund.amount if refund else None,
-        currency=refund.currency if refund else None,
-        reason=refund.reason if refund else order.cancel_reason or unasked,
-    )
-
-
-def _details(turn: Turn) -> bytes:
-    """The newest details as they came, out of the sealed body of the event that recorded them."""
-    key_, known = turn.row.key, turn.order.details
-    query = (
-        sa.select(events.c.event_id, events.c.body, events.c.body_key, events.c.clear)
-        .where(
-            events.c.store == key_.store,
-            events.c.order_id == key_.order_id,
-            events.c.type == DetailsFetched.__name__,
-            events.c.body.is_not(None),
-        )
-        .order_by(events.c.version.desc())
-    )
-    for row in turn.conn.execute(query):
-        if known is not None and known.basis in row.clear:  # the details that the fold goes by, not later stale ones
-            data_key = key(turn.conn, turn.relay.vault, key_.store, key_.order_id, row.body_key)
-            return unseal(data_key, row.body, row.event_id, "body")
-    raise FreezeError("there are no details to build a shop order from")

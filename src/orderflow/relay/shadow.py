@@ -1,0 +1,34 @@
+"""Shadow: what would be sent is built and shown, sealed, in its outbox row, and then waits parked for a person.
+
+It never records an intent and never lets a byte leave, not even when the store has come out of shadow meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from orderflow.connectors import FreezeError
+from orderflow.domain.decisions import IllegalTransition
+from orderflow.domain.due import Due
+from orderflow.projections.planner import SHADOW
+from orderflow.relay.request import built, sealed_request
+from orderflow.relay.work import Turn
+from orderflow.store import outbox
+from orderflow.store.vault import mac
+
+
+def show(turn: Turn, due: Due) -> None:
+    """Keep the request of `due` with its row and park it. One that has not changed since is not written again."""
+    row, relay, reason = turn.row, turn.relay, SHADOW
+    shown: dict[str, Any] = {"request": row.request, "request_key": row.request_key, "digest": row.digest}
+    try:
+        _, request = built(turn, due)
+    except (FreezeError, IllegalTransition) as error:
+        reason = f"{SHADOW}; it could not be: {error}"
+        shown = dict.fromkeys(shown)
+    else:
+        digest = mac(relay.vault, row.key.store, request).hex()
+        if digest != row.digest:
+            sealed = sealed_request(turn, request, row.attempt)
+            shown = {"request": sealed.data, "request_key": sealed.key, "digest": digest}
+    outbox.change(turn.conn, row.key, parked=True, lease_until=None, reason=reason, **shown)
