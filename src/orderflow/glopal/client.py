@@ -149,12 +149,12 @@ def _whole(response: httpx.Response) -> Reply | Broken:
     for part in stream:
         size += len(part)
         if size > LARGEST_REPLY:
-            return Broken(f"the answer is longer than {LARGEST_REPLY} bytes", response.status_code)
+            return Broken(f"the answer is longer than {LARGEST_REPLY} bytes", response.status_code, unfit=True)
         if left() <= 0:
             return Broken("the answer did not end in time", response.status_code)
         parts.append(part)
     if response.headers.get("content-encoding", "identity") != "identity":
-        return Broken("the answer is compressed, which was not asked for", response.status_code)
+        return Broken("the answer is compressed, which was not asked for", response.status_code, unfit=True)
     return Reply(response.status_code, dict(response.headers), b"".join(parts))
 
 
@@ -218,7 +218,7 @@ class InvalidCursor:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The feed does not open (401, 403, 404, 405, redirects, other 4xx): configuration must be mended."""
+    """The feed does not open (401, 403, 404, 405, redirects, other 4xx) or is unfit to read: a person must mend it."""
 
     reason: str
 
@@ -272,6 +272,8 @@ class Client:
             query.append(("limit", str(limit)))
         route = self.routes["events"]
         got = self.endpoint.exchange(route.method, route.target({"store_id": self.store_id}, query))
+        if isinstance(got, Broken) and got.unfit and got.status == 200:
+            return Closed(got.reason)
         if not isinstance(got, Reply):
             return Later(0.0, got.reason)
         if got.status == 200:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from decimal import Decimal
 from json.encoder import encode_basestring_ascii
 from typing import TypeAlias
@@ -57,7 +57,7 @@ def _pairs(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise _Duplicate(f"a name stands twice: {twice if token(twice) else 'an odd one'}")
+        raise _Duplicate(f"ambiguous: {f'`{twice}`' if token(twice) else 'a name'} stands twice")
     return found
 
 
@@ -128,13 +128,15 @@ def token(value: object) -> str | None:
 def instant(text: str) -> datetime | None:
     """The time in an ISO 8601 text as aware UTC (SAMPLE: `...45.854Z`); one without an offset counts as UTC (ASSUMED).
 
-    None if it is no time. More than six digits of a second are cut off.
+    None if it is no time, or none that databases in every time zone can show. More than six digits of a second are cut
+    off.
     """
     try:
         time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return time if MINYEAR < time.year < MAXYEAR else None
 
 
 def problem_of_text(value: Json) -> str | None:

@@ -56,10 +56,14 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The request may have arrived; no whole answer came. `status` if at least that was seen."""
+    """The request may have arrived; no whole answer came. `status` if at least that was seen.
+
+    `unfit`: an answer did come, of a size or form that is not taken; asking again will bring the same.
+    """
 
     reason: str
     status: int | None = None
+    unfit: bool = False
 
 
 def always() -> bool:
