@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import orderflow
-from orderflow.cli import checking, commanding, demo, looking, means, running, sandbox
+from orderflow.cli import checking, commanding, configuring, demo, listing, looking, means, running, sandbox, why
 
 program = typer.Typer(
     name="orderflow",
@@ -42,6 +42,7 @@ def version() -> None:
 
 
 _COMMANDS: dict[str, Callable[..., None]] = {
+    "why": why.why,
     "migrate": running.migrate,
     "work": running.work,
     "pull": running.pull,
@@ -57,9 +58,27 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "sandbox": sandbox.run,
     "version": version,
 }
-program.add_typer(looking.group, name="orders")
+_ORDERS: dict[str, Callable[..., None]] = {
+    "list": listing.list_,
+    "show": looking.show,
+    "timeline": looking.timeline,
+    "as-of": looking.as_of,
+}
+_CONFIG: dict[str, Callable[..., None]] = {
+    "check": configuring.check,
+    "show": configuring.show,
+    "example": configuring.example,
+}
 for name, command in _COMMANDS.items():
     program.command(name)(command)
+orders = typer.Typer(help="Look at orders.", no_args_is_help=True, rich_markup_mode=None)
+for name, command in _ORDERS.items():
+    orders.command(name)(command)
+program.add_typer(orders, name="orders")
+settings = typer.Typer(help="Look at the settings.", no_args_is_help=True, rich_markup_mode=None)
+for name, command in _CONFIG.items():
+    settings.command(name)(command)
+program.add_typer(settings, name="config")
 
 
 def main() -> None:

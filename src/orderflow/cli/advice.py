@@ -5,6 +5,7 @@ It never decides what is wrong; `domain.attention` does.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from orderflow.domain.attention import Attention
@@ -12,14 +13,17 @@ from orderflow.domain.attention import Attention
 
 def command_lines(one: Attention, store: str, order_id: str, command: str = "orderflow") -> Iterator[str]:
     """What to type; `command` is how orderflow was called. What only Glopal's own pages offer is said in words."""
+    order = shlex.quote(f"{store}/{order_id}")
     for wanted in one.commands:
-        verb, *rest = wanted.split()
+        verb, _, rest = wanted.partition(" ")
         match verb:
             case "release" | "retry":
-                yield f'{command} {verb} {store} {order_id} {" ".join(rest)} --why "..."'
+                yield f'{command} {verb} {order} {rest} --why "..."'
             case "cancel":
-                yield f'{command} cancel {store} {order_id} --reason "..."'
+                yield f'{command} cancel {order} --reason "..."'
+            case "accept":
+                yield f'{command} accept {order} --id {shlex.quote(rest)} --number "..."'
             case "refund":
                 yield "(refund the buyer in Glopal's Merchant Account)"
             case _:
-                yield f"{command} {verb} {store} {order_id} {' '.join(rest)}".rstrip()
+                yield f"{command} {verb} {order} {rest}".rstrip()

@@ -11,7 +11,8 @@ from uuid import uuid4
 import typer
 
 from orderflow.cli import means
-from orderflow.cli.means import Failure
+from orderflow.cli.finding import Order, find
+from orderflow.cli.means import Failure, one_of
 from orderflow.domain.decisions import Accept, Cancel, Command, Release, Retry
 from orderflow.domain.events import Effect, HoldReason, Ids, Position
 from orderflow.orders import handle
@@ -24,83 +25,91 @@ Why = Annotated[str, typer.Option(help="The reason; it stands in the history, so
 
 def accept(
     ctx: typer.Context,
-    store: means.Store,
-    order_id: means.Order,
+    order: Order,
     *,
     shop_id: Annotated[str, typer.Option("--id", help="The merchant's own order id.")],
     number: Annotated[str, typer.Option(help="The merchant's own order number.")],
     by: means.By = "",
     command_id: CommandId = "",
+    as_json: means.AsJson = False,
 ) -> None:
     """Accept an order at Glopal with the merchant's own ids."""
     ids = Ids(_given("--id", shop_id), _given("--number", number))
-    _handle(ctx, store, order_id, Accept(ids, by or means.user()), command_id)
+    _handle(ctx, order, Accept(ids, _by(by)), command_id, as_json=as_json)
 
 
 def cancel(
     ctx: typer.Context,
-    store: means.Store,
-    order_id: means.Order,
+    order: Order,
     *,
     reason: Annotated[str, typer.Option(help="Goes to the shop and to Glopal, for example out_of_stock.")],
     by: means.By = "",
     command_id: CommandId = "",
+    as_json: means.AsJson = False,
 ) -> None:
     """Cancel an order in the shop, then at Glopal."""
-    _handle(ctx, store, order_id, Cancel(_given("--reason", reason), by or means.user()), command_id)
+    _handle(ctx, order, Cancel(_given("--reason", reason), _by(by)), command_id, as_json=as_json)
 
 
 def release(
     ctx: typer.Context,
-    store: means.Store,
-    order_id: means.Order,
-    reason: Annotated[str, typer.Argument(help="The hold's reason, as `orders show` names it.", metavar="REASON")],
+    order: Order,
+    reason: Annotated[str, typer.Argument(help="The hold's reason, as `why` names it.", metavar="REASON")],
     position: Annotated[int, typer.Argument(help="The position that caused it.", metavar="POSITION")],
     *,
     why: Why,
     by: means.By = "",
     command_id: CommandId = "",
+    as_json: means.AsJson = False,
 ) -> None:
     """Lift one hold of an order; a later one stays."""
-    if reason not in set(HoldReason):
-        raise Failure(f"there is no hold reason {reason}; there are {', '.join(HoldReason)}")
-    command = Release(HoldReason(reason), Position(position), by or means.user(), _given("--why", why))
-    _handle(ctx, store, order_id, command, command_id)
+    held_by = HoldReason(one_of("hold reason", reason, [*HoldReason]))
+    if position < 1:
+        raise Failure(f"POSITION: positions count from 1, not {position}")
+    command = Release(held_by, Position(position), _by(by), _given("--why", why))
+    _handle(ctx, order, command, command_id, as_json=as_json)
 
 
 def retry(
     ctx: typer.Context,
-    store: means.Store,
-    order_id: means.Order,
-    effect: Annotated[str, typer.Argument(help="The effect, as `orders show` names it.", metavar="EFFECT")],
+    order: Order,
+    effect: Annotated[str, typer.Argument(help="The effect, as `why` names it.", metavar="EFFECT")],
     *,
     why: Why,
     by: means.By = "",
     command_id: CommandId = "",
+    as_json: means.AsJson = False,
 ) -> None:
     """Try a refused or given up effect again; `fetch` asks Glopal now."""
-    if effect not in set(Effect):
-        raise Failure(f"there is no effect {effect}; there are {', '.join(Effect)}")
-    command = Retry(Effect(effect), by or means.user(), _given("--why", why))
-    _handle(ctx, store, order_id, command, command_id)
+    command = Retry(Effect(one_of("effect", effect, [*Effect])), _by(by), _given("--why", why))
+    _handle(ctx, order, command, command_id, as_json=as_json)
+
+
+def _by(name: str) -> str:
+    return _given("--by", name) if name else means.user()
 
 
 def _given(name: str, text: str) -> str:
-    if not text.strip():
-        raise Failure(f"{name} must not be empty")
-    return text.strip()
+    plain = text.strip()
+    if not plain or not plain.isprintable():
+        raise Failure(f"{name} must be plain text, and not empty")
+    return plain
 
 
-def _handle(ctx: typer.Context, store: str, order_id: str, command: Command, command_id: str) -> None:
+def _handle(ctx: typer.Context, order: str, command: Command, command_id: str, *, as_json: bool) -> None:
     """Decide and record; say what was written."""
     with means.opened(ctx) as app:
-        means.known_store(app, store)
-        handled = handle(app.engine, app.vault, store, order_id, command, command_id or str(uuid4()))
-    name = type(command).__name__
-    if handled.written:
+        with app.engine.connect() as conn:
+            place = find(app, conn, order)
+        handled = handle(app.engine, app.vault, place.store, place.order_id, command, command_id or str(uuid4()))
+    name, at = type(command).__name__, handled.order.position
+    if as_json:
+        told = {"store": place.store, "order_id": place.order_id, "command": name, "written": handled.written}
+        means.print_json(told | {"position": at if handled.written else None})
+    elif handled.written:
         work = f"{means.means(ctx).command} work"
-        means.say(
-            f"{name} of order {order_id} is recorded at position {handled.order.position}; `{work}` carries it out"
-        )
+        means.say(f"{name} of order {place.order_id} is recorded at position {at}; `{work}` carries it out")
     else:
-        means.say(f"nothing written: {name} of order {order_id} was decided before, or there is nothing to decide")
+        means.say(
+            f"nothing written: {name} of order {place.order_id} was decided before, or there is nothing to decide"
+        )

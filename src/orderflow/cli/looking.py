@@ -1,118 +1,52 @@
-"""Commands that look at orders: `orderflow orders list`, `show` and `timeline`.
+"""Commands that look at one order: `orderflow orders show`, `timeline` and `as-of`.
 
-They never change anything. `show` and `timeline` fold the log itself; `list` reads the read model and says if it lags.
+They never change anything, and fold the log itself.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 import sqlalchemy as sa
 import typer
 from rich.table import Table
 
 from orderflow import codec
-from orderflow.app import App
 from orderflow.cli import means
-from orderflow.cli.card import card, printed
+from orderflow.cli.card import card, due, standing
+from orderflow.cli.finding import AnyOrder, Place, find
 from orderflow.cli.means import Failure
-from orderflow.domain.evolve import evolve
-from orderflow.domain.machine import Status
+from orderflow.cli.screen import printed
+from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.order import Order
-from orderflow.orders import UnknownOrderError
+from orderflow.domain.policy import StorePolicy, held
 from orderflow.projections import Step
 from orderflow.projections.anomalies import found_in
 from orderflow.projections.timeline import summary
-from orderflow.store import log, progress
-from orderflow.store.tables import orders
+from orderflow.store import log
 
-group = typer.Typer(help="Look at orders.", no_args_is_help=True, rich_markup_mode=None)
-_LISTED = (
-    "store",
-    "order_id",
-    "status",
-    "status_since",
-    "held",
-    "attention",
-    "shop_order_id",
-    "shop_number",
-    "shop_state",
-    "currency",
-    "total",
-)
+SECTIONS: Final = ("status", "shop", "held", "parked", "under way", "due", "next")
 
 
-@group.command("list")
-def list_(
-    ctx: typer.Context,
-    *,
-    store: Annotated[str | None, typer.Option(help="Only this store.")] = None,
-    status: Annotated[str | None, typer.Option(help="Only this status, for example READY.")] = None,
-    held: Annotated[bool, typer.Option("--held", help="Only held orders.")] = False,
-    attention: Annotated[bool, typer.Option("--attention", help="Only orders that wait for a person.")] = False,
-    limit: Annotated[int, typer.Option(help="At most so many, those with the newest events first.", min=1)] = 50,
-    as_json: means.AsJson = False,
-) -> None:
-    """List orders as the read model has them."""
-    if status is not None and status.upper() not in set(Status):
-        raise Failure(f"there is no status {status}; there are {', '.join(Status)}")
+def show(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = False) -> None:
+    """Show one order as its history tells it: where it stands, what holds it, what is due and when."""
     with means.opened(ctx) as app, app.engine.connect() as conn:
-        names = means.stores(app, store)
-        wanted: list[sa.ColumnElement[bool]] = [orders.c.store.in_(names)]
-        wanted += [orders.c.status == status.upper()] if status else []
-        wanted += [sa.func.cardinality(orders.c.held) > 0] if held else []
-        wanted += [sa.func.cardinality(orders.c.attention) > 0] if attention else []
-        query = sa.select(*(orders.c[name] for name in _LISTED)).where(*wanted)
-        found = list(conn.execute(query.order_by(orders.c.last_recorded_at.desc(), orders.c.order_id).limit(limit + 1)))
-        _say_lag(conn, ctx, names)
-    if as_json:
-        means.print_json([dict(row._mapping) for row in found[:limit]])  # noqa: SLF001  SQLAlchemy's public name
-        return
-    means.console().print(_table(found[:limit]))
-    if len(found) > limit:
-        means.say(f"... and more; --limit shows more than {limit}")
-
-
-def _table(rows: list[sa.Row[Any]]) -> Table:
-    table = Table(box=None)
-    for name in ("store", "order", "status", "since", "held", "attention", "shop order", "number", "total"):
-        table.add_column(name, justify="right" if name == "total" else "left", overflow="fold")
-    for row in rows:
-        shop = f"{row.shop_order_id} ({row.shop_state})" if row.shop_order_id else ""
-        total = f"{row.total} {row.currency}" if row.total is not None else ""
-        since = means.moment(row.status_since)
-        flags = (", ".join(row.held), ", ".join(row.attention))
-        table.add_row(row.store, row.order_id, row.status, since, *flags, shop, row.shop_number or "", total)
-    return table
-
-
-def _say_lag(conn: sa.Connection, ctx: typer.Context, stores: list[str]) -> None:
-    for store in stores:
-        behind = log.head(conn, store) - progress.positions(conn, ["orders"], store)["orders"]
-        if behind > 0:
-            hint = f"`{means.means(ctx).command} work` or `pull` brings it up to date"
-            means.complain(f"{store}: this list is {behind} events behind the log; {hint}")
-
-
-@group.command()
-def show(ctx: typer.Context, store: means.Store, order_id: means.Order, *, as_json: means.AsJson = False) -> None:
-    """Show one order as its history tells it: holds, what is due and when, and what to type."""
-    with means.opened(ctx) as app, app.engine.connect() as conn:
-        means.known_store(app, store)
-        found = card(conn, store, order_id, app.policy(store), means.means(ctx).command)
-        now = means.wall_clock(conn)
+        place = find(app, conn, order, by_shop=True)
+        found = card(conn, app, place, means.means(ctx).command)
     if as_json:
         means.print_json(found)
-        return
-    for line in printed(found, now):
-        means.say(line)
+    else:
+        printed(found, means.console(), SECTIONS)
 
 
-@group.command()
-def timeline(ctx: typer.Context, store: means.Store, order_id: means.Order, *, as_json: means.AsJson = False) -> None:
+# --- timeline -------------------------------------------------------------------------------------------------------
+
+
+def timeline(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = False) -> None:
     """Show everything that happened to one order, in the order we learnt it, with what did not go by the book."""
-    with means.opened(ctx) as app:
-        lines = _lines(app, means.known_store(app, store), order_id)
+    with means.opened(ctx) as app, app.engine.connect() as conn:
+        lines = _lines(conn, find(app, conn, order, by_shop=True))
     if as_json:
         means.print_json(lines)
         return
@@ -121,19 +55,26 @@ def timeline(ctx: typer.Context, store: means.Store, order_id: means.Order, *, a
         table.add_column(name, justify="right" if name == "position" else "left", overflow="fold")
     for line in lines:
         at = f"{line['recorded_at']:%m-%d %H:%M:%S.%f}"[:-3]
-        table.add_row(at, str(line["position"]), line["type"], line["what"], line["status"])
+        late = _late(line["occurred_at"], line["recorded_at"])
+        table.add_row(at, str(line["position"]), line["type"], line["what"] + late, line["status"])
         for text in line["anomalies"]:
-            table.add_row("", "", "", f"! {text}", "")
+            table.add_row("", "", "", f"! {text}", "", style="yellow")
     means.console().print(table)
 
 
-def _lines(app: App, store: str, order_id: str) -> list[dict[str, Any]]:
-    with app.engine.connect() as conn:
-        records = log.read_stream(conn, store, order_id)
-    if not records:
-        raise UnknownOrderError(f"store {store} has no order {order_id}")
+_LATE: Final = 60
+"""Seconds after its own time from which an event's coming is worth a word."""
+
+
+def _late(occurred: datetime | None, recorded: datetime) -> str:
+    if occurred is None or (recorded - occurred).total_seconds() < _LATE:
+        return ""
+    return f" (happened {means.span(recorded - occurred)} before)"
+
+
+def _lines(conn: sa.Connection, place: Place) -> list[dict[str, Any]]:
     lines, before = [], Order()
-    for record in records:
+    for record in log.read_stream(conn, place.store, place.order_id):
         recorded = codec.decode(record)
         after = evolve(before, recorded)
         step = Step(record, recorded.event, before, after)
@@ -144,6 +85,8 @@ def _lines(app: App, store: str, order_id: str) -> list[dict[str, Any]]:
                 "recorded_at": record.recorded_at,
                 "occurred_at": record.occurred_at,
                 "type": record.type,
+                "source": record.source,
+                "source_id": record.source_id,
                 "what": summary(recorded.event),
                 "status": after.status.value,
                 "anomalies": [f"{kind}: {detail}" for kind, detail in found_in(step)],
@@ -151,3 +94,72 @@ def _lines(app: App, store: str, order_id: str) -> list[dict[str, Any]]:
         )
         before = after
     return lines
+
+
+# --- as of ----------------------------------------------------------------------------------------------------------
+
+
+def as_of(
+    ctx: typer.Context,
+    time: Annotated[str, typer.Argument(help="As in 2026-11-21T14:00, UTC unless it says otherwise.", metavar="TIME")],
+    order: AnyOrder,
+    *,
+    as_json: means.AsJson = False,
+) -> None:
+    """Show one order as it was known at a time: what was recorded by then, and nothing that came later."""
+    moment = _time(time)
+    with means.opened(ctx) as app, app.engine.connect() as conn:
+        place = find(app, conn, order, by_shop=True)
+        found = _known(conn, place, moment, app.policy(place.store))
+    if as_json:
+        means.print_json(found)
+        return
+    if found["version"] == 0:
+        means.say(f"{place} was not known yet at {means.moment(moment)} UTC; it was first recorded {found['later'][0]}")
+        return
+    means.say(f"{place} as known at {means.moment(moment)} UTC, from {found['version']} of {found['events']} events")
+    for name, text in _past(found):
+        means.say(f"  {name:9} {text}")
+
+
+def _known(conn: sa.Connection, place: Place, moment: datetime, policy: StorePolicy) -> dict[str, Any]:
+    """The fold of the prefix by recorded time: the log's times never decrease, so it is a prefix."""
+    records = log.read_stream(conn, place.store, place.order_id)
+    known = [record for record in records if record.recorded_at <= moment]
+    order = fold(map(codec.decode, known))
+    return {
+        "store": place.store,
+        "order_id": place.order_id,
+        "as_of": moment,
+        "events": len(records),
+        **standing(order, policy),
+        "holds": [{"reason": h.reason, "position": h.position, "detail": h.detail} for h in held(order, policy)],
+        "due": due(order, policy),
+        "last": summary(codec.decode(known[-1]).event) if known else None,
+        "later": [
+            f"{means.moment(r.recorded_at)} UTC: {summary(codec.decode(r).event)}" for r in records[len(known) :]
+        ],
+    }
+
+
+def _past(found: dict[str, Any]) -> list[tuple[str, str]]:
+    sure = "confirmed by details" if found["confirmed"] else "not confirmed by details"
+    since = f" since {means.moment(found['status_since'])}" if found["status_since"] else ""
+    return [
+        ("status", f"{found['status']}{since}; {sure}"),
+        *(("shop", f"{shop['id']}, number {shop['number']}: {shop['state']}") for shop in found["shop_orders"]),
+        *(("held", f"{hold['reason']} at position {hold['position']}: {hold['detail']}") for hold in found["holds"]),
+        *(("due", f"{one['effect']} from {means.moment(one['not_before'])}") for one in found["due"]),
+        ("last news", found["last"]),
+        *([("next came", found["later"][0])] if found["later"] else []),
+    ]
+
+
+def _time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        raise Failure(
+            f"TIME: {text!r} is no time; write it as in 2026-11-21T14:00 or 2026-11-21T14:00:05+09:00"
+        ) from None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

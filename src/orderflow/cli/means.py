@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import getpass
 import os
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -55,11 +57,11 @@ class Means:
     @property
     def command(self) -> str:
         """How to call orderflow again with the same settings."""
-        return "orderflow" + (f" --config {self.config}" if self.config else "")
+        return "orderflow" + (f" --config {shlex.quote(str(self.config))}" if self.config else "")
 
 
 Store = Annotated[str, typer.Argument(help="A store of the settings file.", metavar="STORE", show_default=False)]
-Order = Annotated[str, typer.Argument(help="Glopal's order id.", metavar="ORDER", show_default=False)]
+InStore = Annotated[str | None, typer.Option("--store", help="Only this store.", metavar="STORE")]
 By = Annotated[str, typer.Option("--by", help="Who decides this.", show_default="the user of this system")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
@@ -107,9 +109,16 @@ def opened(ctx: typer.Context) -> Iterator[App]:
 
 def known_store(app: App, store: str) -> str:
     """`store`, if the settings name it. Raises `Failure`."""
-    if store not in app.tenants:
-        raise Failure(f"there is no store {store} in the settings; they name {', '.join(sorted(app.tenants))}")
-    return store
+    return one_of("store", store, sorted(app.tenants))
+
+
+def one_of(what: str, name: str, names: Sequence[str]) -> str:
+    """`name`, if it is one of `names`. Raises `Failure` with the nearest ones."""
+    if name in names:
+        return name
+    near = get_close_matches(name.lower(), names, n=2) or get_close_matches(name.upper(), names, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
+    raise Failure(f"there is no {what} {name!r}; {hint}")
 
 
 def stores(app: App, store: str | None) -> list[str]:

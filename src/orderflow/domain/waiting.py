@@ -47,8 +47,10 @@ class Wait:
 
 def waits(order: Order, policy: StorePolicy) -> tuple[Wait, ...]:
     """Everything that `order` waits for, what stops it first. Empty: nothing more is to come."""
-    if order.last is None or not in_scope(order, policy):
+    if order.last is None:
         return ()
+    if not in_scope(order, policy):
+        return tuple(Wait(On.GLOPAL, _ASKED_FOR, "no effects", due.not_before) for due in effects_due(order, policy))
     return (
         *(_hold(order, policy, hold) for hold in held(order, policy)),
         *_parked(order),
@@ -61,6 +63,7 @@ def waits(order: Order, policy: StorePolicy) -> tuple[Wait, ...]:
     )
 
 
+_ASKED_FOR: Final = "Glopal's answer to the fetch that was asked for"
 _LIFTED_BY: Final = {
     HoldReason.EVIDENCE: "a person to judge which of two contents is true, and to release the hold",
     HoldReason.ENVIRONMENT: "a release, or another `environment` in the store's settings",
@@ -141,7 +144,7 @@ def _answers(order: Order, policy: StorePolicy) -> Iterator[Wait]:
         until = _limit(order, policy, order.cancelled.at)
         yield Wait(On.GLOPAL, "Glopal to show CANCELLED, for it took our cancellation", "it is over", next_at, until)
     elif order.asked is not None:
-        yield Wait(On.GLOPAL, "Glopal's answer to the fetch that was asked for", "it is judged anew", next_at)
+        yield Wait(On.GLOPAL, _ASKED_FOR, "it is judged anew", next_at)
 
 
 def _exceptions(order: Order, policy: StorePolicy) -> Iterator[Wait]:

@@ -1,0 +1,112 @@
+"""What around an order concerns it: pauses, no worker, parked rows, shadow, a mode or a date that leaves it out.
+
+It never changes anything, and names only what bears on this order.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from orderflow.cli.means import moment, span
+from orderflow.domain.machine import Status
+from orderflow.domain.order import Order
+from orderflow.domain.policy import Mode, StorePolicy, in_scope
+from orderflow.projections.planner import Planner
+from orderflow.store import log, progress
+from orderflow.store.tables import pauses
+
+OVERDUE: Final = timedelta(minutes=1)
+"""A row that has waited so long past its time is not merely next in line."""
+_OVER: Final = (Status.COMPLETED, Status.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstance:
+    """One of them. `stops`: nothing of this order goes on meanwhile. `commands` are whole command lines that help."""
+
+    kind: str
+    text: str
+    stops: bool = False
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at: one order, its outbox rows, and how orderflow was called."""
+
+    conn: sa.Connection
+    store: str
+    order_id: str
+    order: Order
+    policy: StorePolicy
+    rows: Sequence[dict[str, Any]]
+    silence: str
+    now: datetime
+    command: str
+
+    def retry(self, effect: str) -> str:
+        """The command line that tries `effect` of this order again."""
+        return f'{self.command} retry {shlex.quote(f"{self.store}/{self.order_id}")} {effect} --why "..."'
+
+
+def around(view: View) -> tuple[Circumstance, ...]:
+    """All of them, what stops the order first."""
+    found = (*_pauses(view), *_rows(view), *_unread(view), *_policy(view))
+    return tuple(sorted(found, key=lambda one: not one.stops))
+
+
+def _pauses(view: View) -> Iterator[Circumstance]:
+    query = sa.select(pauses.c.scope, pauses.c.reason, pauses.c.by, pauses.c.since).where(pauses.c.store == view.store)
+    waiting = {row["destination"] for row in view.rows if not row["parked"] and row["next_at"] <= view.now}
+    for scope, reason, by, since in view.conn.execute(query.order_by(pauses.c.scope)):
+        if scope == "pull":
+            continue  # the silence tells of it
+        what = f"nothing is sent to the {scope} or asked of it"
+        who = "orderflow itself" if by == "orderflow" else by
+        text = f"{scope} of {view.store} is paused by {who} since {moment(since)} UTC ({reason}): {what}"
+        yield Circumstance("paused", text, scope in waiting, (f"{view.command} resume {view.store} {scope}",))
+
+
+def _unread(view: View) -> Iterator[Circumstance]:
+    """The planner is the last reader that an event must pass before anything is done about it."""
+    read = progress.positions(view.conn, [Planner.name], view.store)[Planner.name]
+    if view.order.position > read:
+        behind = log.head(view.conn, view.store) - read
+        text = f"the newest events of this order are not read yet ({behind} of {view.store} wait): does a worker run?"
+        yield Circumstance("unread", text, stops=True, commands=(f"{view.command} work",))
+    if view.silence and view.order.status not in _OVER:
+        yield Circumstance("silence", view.silence, stops=True, commands=(f"{view.command} work",))
+
+
+def _rows(view: View) -> Iterator[Circumstance]:
+    held_up = set(view.conn.scalars(sa.select(pauses.c.scope).where(pauses.c.store == view.store)))
+    for row in view.rows:
+        effect, late = row["effect"], view.now - row["next_at"]
+        leased = row["lease_until"] is not None and row["lease_until"] > view.now
+        if row["parked"]:
+            text = f"{effect} is planned but parked: it fell due by a change of settings or version, not by news"
+            yield Circumstance("parked_row", text, commands=(view.retry(effect),))
+        elif leased:
+            yield Circumstance("under_way", f"{effect} is being done right now by {row['owner']}")
+        elif late > OVERDUE and row["destination"] not in held_up:
+            text = f"{effect} should have been done {span(late)} ago, and no worker took it: does one run?"
+            yield Circumstance("overdue", text, stops=True, commands=(f"{view.command} work",))
+
+
+def _policy(view: View) -> Iterator[Circumstance]:
+    policy, order = view.policy, view.order
+    if not in_scope(order, policy) and order.born is not None and policy.effects_from is not None:
+        born, since = moment(order.born), moment(policy.effects_from)
+        text = f"born {born} UTC, before the store's effects_from {since} UTC: it is recorded, and nothing is done"
+        first = "fetch" if policy.mode is Mode.OBSERVE else "draft"
+        yield Circumstance("out_of_scope", text, stops=True, commands=(view.retry(first),))
+    if policy.shadow:
+        yield Circumstance("shadow", f"{view.store} is in shadow: what is due is planned and shown, nothing is sent")
+    if policy.mode is Mode.OBSERVE:
+        yield Circumstance("observe", f"{view.store} only observes: Glopal itself puts its orders into the shop")
