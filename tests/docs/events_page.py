@@ -1,0 +1,154 @@
+"""docs/reference/events.md, from the classes in domain/events.py: members, types and docstrings as they stand there.
+
+What an event changes is said here by hand, for every class or none: a new class without a sentence fails.
+"""
+
+import ast
+import inspect
+from enum import StrEnum
+from typing import Final, NamedTuple, get_args
+
+from orderflow.domain import events as e
+from orderflow.domain.machine import Report
+
+HEAD: Final = """\
+# Events
+
+Everything that can stand in an order's history. The log keeps an event under its type, with its members as JSON in
+`clear` and, where something personal came along, the bytes as they came, sealed, in `body`
+([format of the log](log-format.md)). Generated from `domain/events.py`.
+
+A **fact** is recorded whatever we think of it; a **decision** is a command that passed
+([facts and decisions](../explanation/facts-and-decisions.md)). Only reports and details move the status
+([state machine](state-machine.md)). Verdicts, holds and anomalies are no events: they are derived at every reading.
+
+Times are UTC, money is a decimal number kept as text with all its digits. A member with a default may be missing in
+events that were recorded before it came to be.
+"""
+
+FEED: Final = "`glopal`: Glopal's event id"
+OUTCOME: Final = "`effect`: outbox key and attempt"
+PERSON: Final = "`command`: the command id"
+
+
+class Meaning(NamedTuple):
+    """Who says it, under which id, and what it changes about the order."""
+
+    source: str
+    changes: str
+
+
+MEANING: Final[dict[type, Meaning]] = {
+    e.Reported: Meaning(
+        FEED,
+        "Judged by the [table](state-machine.md): *advance* and *leap* move the status and ask for fresh details, "
+        "*conflict* holds the order (`contradiction`), *echo* changes nothing.",
+    ),
+    e.DetailsFetched: Meaning(
+        "`effect`: the key of the fetch or look-up, and its lease number",
+        "Confirms the status, or moves it as a report would; settles a contradiction, alone if it agrees with us, with "
+        "a second answer if not; brings ids, money and environment; sets and lifts the holds `money`, `unmapped` and "
+        "`malformed`.",
+    ),
+    e.Malformed: Meaning(
+        "`glopal`: the event id, if it could be read, and the SHA-256 of the bytes; `effect` for details",
+        "The order is held (`malformed`) until details can be read.",
+    ),
+    e.EvidenceFound: Meaning(
+        "`glopal`: the event id and a SHA-256 of the second contents", "The order is held (`evidence`)."
+    ),
+    e.Unrecognised: Meaning(FEED, "Nothing. It is understood as soon as a later version knows its name."),
+    e.EffectIntended: Meaning(
+        "`effect`: outbox key, attempt, `intended`",
+        "The effect takes the one open place of its destination; from here on only an observation ends it.",
+    ),
+    e.EffectDelivered: Meaning(
+        OUTCOME,
+        "Frees the place, ends the generation, and adds the shop order that was seen. A delivered accept does not make "
+        "the order ACCEPTED: Glopal's own word does.",
+    ),
+    e.EffectRefused: Meaning(OUTCOME, "Frees the place, ends the generation and parks the effect: a person decides."),
+    e.EffectNotExecuted: Meaning(OUTCOME, "The same effect may be tried again from `retry_in` on, or is closed."),
+    e.EffectUnknown: Meaning(OUTCOME, "Look-ups fall due; nothing is sent until they have settled it."),
+    e.EffectClosed: Meaning(OUTCOME, "Frees the place and ends the generation."),
+    e.EffectExhausted: Meaning(OUTCOME, "Frees the place, ends the generation and parks the effect: a person decides."),
+    e.LookedUp: Meaning(
+        "`effect`: outbox key, attempt, and the lease number of the look-up",
+        "What was found is known from now on. Nothing found counts as *absent* if it was sent at or after "
+        "`counts_from`; only the second absence proves that nothing was done.",
+    ),
+    e.AcceptRequested: Meaning(
+        f"{PERSON}; `effect` where the store's mode decided",
+        "These ids are the order's ids from now on; others are refused.",
+    ),
+    e.CancelRequested: Meaning(
+        f"{PERSON}; `effect` where the store's `on_refusal` decided",
+        "Draft, promote and accept are no longer due; withdrawal is, then the cancellation at Glopal.",
+    ),
+    e.RefundRequested: Meaning(PERSON, "A line in the refund ledger; the refund falls due at Glopal."),
+    e.QuoteRequested: Meaning(PERSON, "Nothing yet: no effect carries it out."),
+    e.OrderReleased: Meaning(PERSON, "Lifts that hold, if no later event caused it anew."),
+    e.RetryRequested: Meaning(PERSON, "Unparks the effect; `fetch` falls due at once."),
+    e.NoteAdded: Meaning(PERSON, "Nothing."),
+}
+
+_TREE: Final = {node.name: node for node in ast.parse(inspect.getsource(e)).body if isinstance(node, ast.ClassDef)}
+
+
+def page() -> str:
+    """The whole page."""
+    outcomes, decisions = get_args(e.Outcome), get_args(e.Decision)
+    glopals = [kind for kind in get_args(e.Event) if kind not in (*outcomes, *decisions)]
+    values = [e.Destination, e.Effect, e.HoldReason, e.ShopState]
+    parts = [
+        HEAD,
+        "## Facts of Glopal\n",
+        *map(_event, glopals),
+        "## Facts: outcomes of our calls\n",
+        "`effect`, `generation` and `attempt` name the row of the outbox that they speak of.\n",
+        *map(_event, outcomes),
+        "## Decisions\n",
+        "`by` is a person, or `orderflow` itself.\n",
+        *map(_event, decisions),
+        "## Values\n",
+        *map(_value, values),
+        *map(_record, (e.Ids, e.Sighting)),
+    ]
+    return "\n".join(parts)
+
+
+def _event(kind: type) -> str:
+    source, changes = MEANING[kind]
+    if kind is e.Reported:
+        title = ", ".join(f"Order{report.title()}" for report in Report)
+        return (
+            f"### {title}\n\n{_doc(kind)} The class is `Reported`; type and `occurred_at` are columns of the log.\n\n"
+            f"- **Source and source id** {source}\n- **Changes** {changes}\n"
+        )
+    return (
+        f"### {kind.__name__}\n\n{_doc(kind)}\n\n- **Source and source id** {source}\n- **Changes** {changes}\n\n"
+        f"{_members(kind)}"
+    )
+
+
+def _members(kind: type) -> str:
+    rows = ["| member | type | default |", "| --- | --- | --- |"]
+    for node in _TREE[kind.__name__].body:
+        if isinstance(node, ast.AnnAssign):
+            assert isinstance(node.target, ast.Name)
+            default = f"`{ast.unparse(node.value)}`" if node.value else ""
+            type_ = ast.unparse(node.annotation).replace("|", "\\|")
+            rows.append(f"| `{node.target.id}` | `{type_}` | {default} |".replace("|  |", "| |"))
+    return "\n".join(rows) + "\n"
+
+
+def _value(kind: type[StrEnum]) -> str:
+    return f"### {kind.__name__}\n\n{_doc(kind)}\n\n{' · '.join(f'`{one}`' for one in kind)}\n"
+
+
+def _record(kind: type) -> str:
+    return f"### {kind.__name__}\n\n{_doc(kind)}\n\n{_members(kind)}"
+
+
+def _doc(kind: type) -> str:
+    return inspect.cleandoc(ast.get_docstring(_TREE[kind.__name__]) or "")

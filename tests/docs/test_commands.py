@@ -1,0 +1,58 @@
+"""Every command of the documents does what they say. See `pages` for how a page speaks to this test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from . import reader
+from .pages import PAGES, ROOT, RUN, Block, Setting, steps
+
+FOLLOWED = [page for page in PAGES if any(isinstance(s, Block) and s.kind in RUN for s in steps(page))]
+SKIPPED = [
+    pytest.param(why, id=f"{page.relative_to(ROOT)}:{step.line}")
+    for page in FOLLOWED
+    for step in steps(page)
+    if isinstance(step, Block) and (why := step.says("skip")) is not None
+]
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator:
+    """The sandbox that the pages share which begin in the middle of things; nobody starts it before one asks."""
+    opened = []
+
+    def once() -> reader.World:
+        if not opened:
+            opened.append(reader.open_world())
+        return opened[0][0]
+
+    yield once
+    for _, starter in opened:
+        reader.close(starter)
+
+
+@pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_reader_can_follow(page, world):
+    one = reader.Reader(reader.home(), world)
+    try:
+        for step in steps(page):
+            try:
+                one.follow(step)
+            except Exception as error:
+                raise AssertionError(f"{page.relative_to(ROOT)}:{step.line}: {error}") from error
+    finally:
+        reader.close(one)
+
+
+@pytest.mark.parametrize("why", SKIPPED)
+def test_what_is_not_run_says_why(why):
+    assert why.startswith("needs "), "say what it needs that is not here"
+    pytest.skip(why)
+
+
+def test_comments_for_this_test_are_understood():
+    for page in PAGES:
+        for step in steps(page):
+            if isinstance(step, Setting):
+                what, *more = step.what.split()
+                assert (what, len(more)) == ("world", 0) or (what == "order" and more[1] in reader.STATES), step
