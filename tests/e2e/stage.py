@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from orderflow import config
 from orderflow.app import App
 from orderflow.cli import main
 from orderflow.cli.demo_judge import at_rest
+from orderflow.domain.order import Order
 from orderflow.orders import load
 from orderflow.sandbox import Faults, Glopal, GlopalOptions, Shop, serve
 from orderflow.store.vault import new_master_key
@@ -39,14 +40,17 @@ get_settle = 1.0
 look_up = 0.2
 retry = 0.2
 longest = 2.0
-
-[stores.acme.glopal]
+"""
+STORE_SETTINGS = """
+[stores.{store}]
+{more}
+[stores.{store}.glopal]
 base_url = "{glopal}"
 key = {{ env = "SANDBOX_GLOPAL_KEY" }}
-poll_seconds = 0.1
+poll_seconds = {poll}
 settle_seconds = 0.5
 
-[stores.acme.shop]
+[stores.{store}.shop]
 base_url = "{shop}"
 key = {{ file = "{home}/shop.key" }}
 settle_seconds = 0.5
@@ -68,7 +72,7 @@ class Answer:
 
 @dataclass
 class Stage:
-    """One store, one shop, and how to call orderflow for them."""
+    """Stores, one shop for all of them, and how to call orderflow for them. `STORE` is meant where none is named."""
 
     home: Path
     glopal: Glopal
@@ -136,19 +140,20 @@ class Stage:
         path = {"ORDERFLOW_CONFIG": str(self.home / "orderflow.toml"), "SANDBOX_GLOPAL_KEY": "GL.sandbox"}
         return with_bytecode() | path
 
-    def place(self, *, ready: bool = False) -> str:
-        order_id = self.glopal.place(STORE)
+    def place(self, *, ready: bool = False, store: str = STORE, **overrides: Any) -> str:
+        order_id = self.glopal.place(store, **overrides)
         if ready:
-            self.glopal.ready(STORE, order_id)
+            self.glopal.ready(store, order_id)
         return order_id
 
-    def show(self, order_id: str) -> Any:
-        wait(lambda: self._has(order_id))
-        return self.run("orders", "show", STORE, order_id, "--json").data
+    def show(self, order_id: str, store: str = STORE) -> Any:
+        wait(lambda: self.order(order_id, store).version > 0)
+        return self.run("orders", "show", f"{store}/{order_id}", "--json").data
 
-    def _has(self, order_id: str) -> bool:
+    def order(self, order_id: str, store: str = STORE) -> Order:
+        """The order as its history in the log tells it."""
         with self.app.engine.connect() as conn:
-            return load(conn, STORE, order_id).version > 0
+            return load(conn, store, order_id)
 
     def rest(self, seconds: float = 40) -> None:
         """Wait until nothing is due any more."""
@@ -175,17 +180,25 @@ def wait(
 
 
 @contextmanager
-def staged(home: Path, database_url: str | None) -> Iterator[Stage]:
-    """Everything but a worker; without a URL orderflow runs its own database, and `app` is not to be used."""
+def staged(home: Path, database_url: str | None, stores: Mapping[str, str] | None = None) -> Iterator[Stage]:
+    """Everything but a worker; without a URL orderflow runs its own database, and `app` is not to be used.
+
+    `stores`: more settings of each store, as lines of TOML; without it there is one with none.
+    """
+    stores = stores or {STORE: ""}
     glopal = Glopal(clock=_now, rng=Random(1), options=GlopalOptions(emit_accepted_completed=True))
     shop = Shop(clock=_now, rng=Random(2))
-    glopal.open(STORE)
+    glopal.open(*stores)
     faults = Faults()
     new_master_key(home / "master.key")
     (home / "shop.key").write_text("shop-sandbox\n")
     with serve(glopal.handle, faults) as at_glopal, serve(shop.handle, faults) as at_shop:
         database = f'database_url = "{database_url}"' if database_url else ""
-        text = SETTINGS.format(home=home, glopal=at_glopal.url, shop=at_shop.url, database=database)
+        text = SETTINGS.format(home=home, database=database)
+        for store, more in stores.items():
+            poll = 0.1 * len(stores)
+            urls = {"glopal": at_glopal.url, "shop": at_shop.url}
+            text += STORE_SETTINGS.format(store=store, more=more, home=home, poll=poll, **urls)
         (home / "orderflow.toml").write_text(text)
         os.environ["SANDBOX_GLOPAL_KEY"] = "GL.sandbox"
         app = composition.build(config.read(home / "orderflow.toml"), database_url or "postgresql+psycopg://")
