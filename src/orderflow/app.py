@@ -40,7 +40,7 @@ from orderflow.projections.timeline import Timeline
 from orderflow.relay import Relay, Tenant, Windows
 from orderflow.store import embedded
 from orderflow.store.connect import connect, transact
-from orderflow.store.vault import Vault, master_key, open_vault
+from orderflow.store.vault import Vault, VaultError, master_key, open_vault
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects())
 
@@ -99,13 +99,26 @@ def build(settings: Settings, url: str) -> App:
     """Wire everything for the database at `url`."""
     return App(
         engine=connect(url, pool_size=settings.workers + len(settings.stores) + 4),
-        vault=open_vault(master_key(settings.master_key_file.expanduser())),
+        vault=_vault(settings),
         feeds={name: _feed(name, store) for name, store in settings.stores.items()},
         tenants={name: _tenant(name, store, settings) for name, store in settings.stores.items()},
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
     )
+
+
+def mistakes(settings: Settings) -> Iterator[str]:
+    """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
+    parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(_vault, settings)]
+    for name, store in settings.stores.items():
+        parts += [partial(_client, name, store, 1.0), partial(_mapping, name, store)]
+        parts += [partial(_shop, name, store, Mapping(), 1.0)]
+    for part in parts:
+        try:
+            part()
+        except ConfigError as error:
+            yield from error.mistakes
 
 
 def close(app: App) -> None:
@@ -117,6 +130,14 @@ def close(app: App) -> None:
         for connector in tenant.connectors.values():
             if isinstance(connector, Glopal | Shop):
                 connector.close()
+
+
+def _vault(settings: Settings) -> Vault:
+    try:
+        return open_vault(master_key(settings.master_key_file.expanduser()))
+    except VaultError as error:
+        hint = "one is made with `head -c 32 /dev/urandom | base64 > FILE`, once for ever"
+        raise ConfigError(f"master_key_file: {error}; {hint}") from None
 
 
 def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:
@@ -134,8 +155,7 @@ def _feed(name: str, store: StoreSettings) -> Feed:
 
 
 def _tenant(name: str, store: StoreSettings, settings: Settings) -> Tenant:
-    with _blaming(f"stores.{name}.glopal.mapping"):
-        mapping = mapping_from(config.table(store.glopal.mapping))
+    mapping = _mapping(name, store)
     at_glopal = Capabilities(drafts=False, settle_window=store.glopal.settle_seconds)
     glopal = Glopal(_client(name, store, settings.windows.call), mapping, at_glopal)
     connectors: dict[Destination, Connector] = {
@@ -143,6 +163,11 @@ def _tenant(name: str, store: StoreSettings, settings: Settings) -> Tenant:
         Destination.SHOP: _shop(name, store, mapping, settings.windows.call),
     }
     return Tenant(config.policy(store), connectors)
+
+
+def _mapping(name: str, store: StoreSettings) -> Mapping:
+    with _blaming(f"stores.{name}.glopal.mapping"):
+        return mapping_from(config.table(store.glopal.mapping))
 
 
 def _shop(name: str, store: StoreSettings, mapping: Mapping, call_seconds: float) -> Shop:

@@ -67,6 +67,8 @@ def driven(url: str) -> str:
 
 def harmless(url: str) -> str:
     """The address of a database as people may see it: without any password."""
+    if problem_of_database_url(url):
+        return "set, but no address of a database"
     made = sa.make_url(url)
     query = {name: value for name, value in made.query.items() if name != "password"}
     return made.set(query=query).render_as_string(hide_password=True).replace("+psycopg", "")

@@ -39,12 +39,13 @@ class Given:
         """What relative paths in the file count from."""
         return Path() if self.path is None else self.path.parent
 
-    def source(self, key: str) -> str:
+    def source(self, trail: tuple[str, ...]) -> str:
         """Where the value of a key came from, for people."""
-        if key in self.sources:
-            return f"environment {self.sources[key]}"
+        variable = self.sources.get(".".join(trail))
+        if variable is not None:
+            return f"environment {variable}"
         value: object = self.data
-        for part in _split(key):
+        for part in trail:
             if not isinstance(value, dict) or part not in value:
                 return "default"
             value = value[part]
@@ -159,11 +160,3 @@ def segment(name: str) -> str:
 def _looks_like_one(variable: str) -> bool:
     head = variable.removeprefix(PREFIX).split("__")[0].lower()
     return "__" in variable or bool(difflib.get_close_matches(head, keys_of(Settings), n=1))
-
-
-def _split(key: str) -> list[str]:
-    """`stores.a.b.glopal.key`: a store's name may hold dots, no other name does."""
-    found = re.fullmatch(r"stores\.(.+?)(?:\.(glopal|shop))?(?:\.([a-z_]+))?", key)
-    if found is None:
-        return key.split(".")
-    return ["stores", *(part for part in found.groups() if part is not None)]

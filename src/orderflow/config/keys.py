@@ -47,6 +47,7 @@ class Key:
     hint: Any
     table: type[Struct] | None = None
     takes_text: bool = False
+    example: str = ""
     problem: Callable[[str], str | None] = _fine
 
     @property
@@ -72,6 +73,7 @@ def _key(field: msgspec.structs.FieldInfo) -> Key:
     base, *metas = get_args(field.type)  # every setting says what it is for
     about = next((meta.description for meta in metas if meta.description), "")
     problem = next((meta.extra["problem"] for meta in metas if meta.extra), _fine)
+    example = next((meta.examples[0] for meta in metas if meta.examples), "")
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
     members = [one for one in _members(base) if one is not types.NoneType]
     kept: Any = Union[tuple(members)]  # noqa: UP007  made from a list
@@ -83,7 +85,16 @@ def _key(field: msgspec.structs.FieldInfo) -> Key:
     elif get_origin(kept) is dict and get_args(kept)[1] is not Any:
         kind, table = Kind.TABLES, get_args(kept)[1]
     return Key(
-        field.name, kind, about, field.required, default, Annotated[(kept, *metas)], table, str in members, problem
+        field.name,
+        kind,
+        about,
+        field.required,
+        default,
+        Annotated[(kept, *metas)],
+        table,
+        str in members,
+        example,
+        problem,
     )
 
 
@@ -107,7 +118,7 @@ def _said(info: inspect.Type) -> str:
         case inspect.StrType():
             return "a text"
         case inspect.DateTimeType():
-            return "a time with its zone such as 2026-01-01T00:00:00Z"
+            return "a time with its zone"
         case inspect.EnumType(cls):
             return f"one of {', '.join(str(one.value) for one in cls)}"
         case inspect.VarTupleType():
@@ -119,8 +130,7 @@ def _said(info: inspect.Type) -> str:
 
 
 def _range(info: inspect.IntType | inspect.FloatType) -> str:
-    low = f" from {info.ge}" if info.ge is not None else f" above {info.gt}"
-    return f"{low} to {info.le}"
+    return f" from {info.ge} to {info.le}" if info.ge is not None else f" above {info.gt}, at most {info.le}"
 
 
 def shown(value: object) -> str:

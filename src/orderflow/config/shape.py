@@ -15,22 +15,23 @@ from orderflow.config.addresses import problem_of_address, problem_of_written_da
 from orderflow.config.secret import Secret
 from orderflow.domain.policy import ImportCurrency, Mode, OnRefusal
 
-ADDRESS: Final = {"problem": problem_of_address}
+_ADDRESS: Final = {"problem": problem_of_address}
+
+
+def _is(about: str, example: str | None = None, **limits: Any) -> Meta:
+    """What a setting is for, an example where there is no default, and what msgspec and `problem` hold it to."""
+    return Meta(description=about, examples=[example] if example else None, **limits)
 
 
 class GlopalSettings(Struct, frozen=True):
     """Glopal's API for one store."""
 
     base_url: Annotated[
-        str, Meta(description="Glopal's address, https://...; http:// only on this machine", extra=ADDRESS)
+        str, _is("Glopal's address; http:// only on this machine", "https://glopal.example.com", extra=_ADDRESS)
     ]
-    key: Annotated[Secret, Meta(description="the API key, a secret")]
-    store_id: Annotated[
-        str | None, Meta(min_length=1, description="Glopal's name of the store; else the same name")
-    ] = None
-    events: Annotated[
-        tuple[str, ...], Meta(description="names of the events to ask for; an empty list asks for all")
-    ] = (
+    key: Annotated[Secret, _is("the API key, a secret", '{ env = "GLOPAL_KEY" }')]
+    store_id: Annotated[str | None, _is("Glopal's name of the store, if it is another", "922436", min_length=1)] = None
+    events: Annotated[tuple[str, ...], _is("names of the events to ask for; an empty list asks for all")] = (
         "order.received",
         "order.ready",
         "order.accepted",
@@ -40,112 +41,100 @@ class GlopalSettings(Struct, frozen=True):
         "return.authorized",
         "return.cancelled",
     )
-    page_size: Annotated[int, Meta(ge=1, le=1000, description="events a page")] = 100
-    poll_seconds: Annotated[float, Meta(gt=0, le=3600, description="pause when nothing is new")] = 5.0
-    trailing_minutes: Annotated[float, Meta(gt=0, le=43200, description="how far back late events are looked for")] = (
-        15.0
-    )
+    page_size: Annotated[int, _is("events a page", ge=1, le=1000)] = 100
+    poll_seconds: Annotated[float, _is("pause when nothing is new", gt=0, le=3600)] = 5.0
+    trailing_minutes: Annotated[float, _is("how far back late events are looked for", gt=0, le=43200)] = 15.0
     settle_seconds: Annotated[
-        float, Meta(gt=0, le=3600, description="how long after a call Glopal's GET may still not show it (assumed)")
+        float, _is("how long after a call Glopal's GET may still not show it (assumed)", gt=0, le=3600)
     ] = 60.0
-    openapi: Annotated[Path | None, Meta(description="Glopal's own API description, to read the routes from")] = None
+    openapi: Annotated[
+        Path | None, _is("Glopal's own API description, to read the routes from", "glopal.openapi.json")
+    ] = None
     routes: Annotated[
-        dict[str, Any], Meta(description="overrides of single addresses and bodies (glopal-assumptions.md)")
+        dict[str, Any], _is("overrides of single addresses and bodies, see [assumed](glopal-assumptions.md)")
     ] = {}
-    mapping: Annotated[Path | None, Meta(description="a TOML file that says where things stand in order details")] = (
-        None
-    )
+    mapping: Annotated[
+        Path | None,
+        _is("a file that says where things stand in order details, see [assumed](glopal-assumptions.md)", "acme.toml"),
+    ] = None
 
 
 class ShopSettings(Struct, frozen=True):
-    """A shop that speaks the generic contract (docs/how-to/read-the-shop-contract.md)."""
+    """A shop that speaks the [generic contract](../how-to/read-the-shop-contract.md)."""
 
     base_url: Annotated[
-        str, Meta(description="where the contract is served, https://...; http:// only on this machine", extra=ADDRESS)
+        str,
+        _is("where the shop is served; http:// only on this machine", "https://shop.example.com/api", extra=_ADDRESS),
     ]
-    key: Annotated[Secret, Meta(description="sent as Authorization: Bearer; a secret")]
-    unique_reference: Annotated[bool, Meta(description="the shop refuses a second order with the same reference")] = (
-        False
-    )
-    settle_seconds: Annotated[
-        float, Meta(gt=0, le=3600, description="how long after a call a look-up may still not show it")
-    ] = 15.0
+    key: Annotated[Secret, _is("sent as `Authorization: Bearer`; a secret", '{ file = "shop.key" }')]
+    unique_reference: Annotated[bool, _is("the shop refuses a second order with the same reference")] = False
+    settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
 
 
 class StoreSettings(Struct, frozen=True):
-    """One Glopal store and the shop that its orders go to."""
+    """One Glopal store. Its name stands in the log and in the reference that the shop keeps; do not change it later."""
 
-    glopal: Annotated[GlopalSettings, Meta(description="Glopal's API for this store")]
-    shop: Annotated[ShopSettings, Meta(description="the shop that the orders go to")]
+    glopal: Annotated[GlopalSettings, _is("Glopal's API for this store")]
+    shop: Annotated[ShopSettings, _is("the shop that the orders go to")]
     mode: Annotated[
         Mode,
-        Meta(
-            description="when orders enter the shop: a draft when received and an order when ready, an order when "
-            "received, an order when ready, or never by us (observe: Glopal inserts them; only record, and withdraw)"
+        _is(
+            "`draft_on_received`: draft when received, order when ready · `order_on_received` · `create_on_ready` · "
+            "`observe`: Glopal itself inserts orders; only record, and withdraw"
         ),
     ] = Mode.DRAFT_ON_RECEIVED
-    environment: Annotated[str, Meta(min_length=1, description="orders of another environment are held")] = "live"
+    environment: Annotated[str, _is("orders of another environment are held", min_length=1)] = "live"
     effects_from: Annotated[
-        datetime | None, Meta(tz=True, description="older orders are recorded, and get effects only by `retry`")
+        datetime | None,
+        _is("a time with its zone; older orders are recorded only, until a `retry`", "2026-01-01T00:00:00Z", tz=True),
     ] = None
     on_refusal: Annotated[
-        OnRefusal,
-        Meta(description="if the shop refuses an order: exception leaves it to a person, cancel cancels at Glopal"),
+        OnRefusal, _is("if the shop refuses an order: `exception` leaves it to a person, `cancel` cancels at Glopal")
     ] = OnRefusal.EXCEPTION
-    early_accept: Annotated[bool, Meta(description="accept before READY, where Glopal allows it")] = False
-    shadow: Annotated[bool, Meta(description="plan everything, send nothing")] = False
-    max_attempts: Annotated[
-        int, Meta(ge=1, le=100, description="attempts of an effect before it waits for a person")
-    ] = 8
+    early_accept: Annotated[
+        bool, _is('accept before READY, where Glopal allows it; for `mode = "order_on_received"`')
+    ] = False
+    shadow: Annotated[bool, _is("plan everything, send nothing")] = False
+    max_attempts: Annotated[int, _is("attempts of one effect before it waits for a person", ge=1, le=100)] = 8
     import_currency: Annotated[
-        ImportCurrency, Meta(description="orders enter the shop in their own currency, or in the store's")
+        ImportCurrency, _is("orders enter the shop in the buyer's currency, or in the store's own")
     ] = ImportCurrency.ORDER
     base_currency: Annotated[
-        str | None,
-        Meta(
-            pattern="^[A-Z]{3}$", examples=["EUR"], description="the store's own currency, for import_currency = base"
-        ),
+        str | None, _is('the store\'s own currency, for `import_currency = "base"`', "EUR", pattern="^[A-Z]{3}$")
     ] = None
 
 
 class WindowSettings(Struct, frozen=True):
-    """Times of a call, in seconds. The defaults fit real networks."""
+    """Seconds. The defaults fit real networks."""
 
-    send: Annotated[
-        float, Meta(gt=0, le=600, description="a request leaves this soon after its intent was recorded, or never")
-    ] = 10.0
-    call: Annotated[float, Meta(gt=0, le=600, description="a call ends within this time")] = 30.0
+    send: Annotated[float, _is("a request leaves this soon after its intent was recorded, or never", gt=0, le=600)] = (
+        10.0
+    )
+    call: Annotated[float, _is("a call ends within this time", gt=0, le=600)] = 30.0
     get_settle: Annotated[
-        float,
-        Meta(gt=0, le=3600, description="a second answer of Glopal comes so much later; longer than its GET may lag"),
+        float, _is("a second answer of Glopal comes so much later; longer than its GET may lag", gt=0, le=3600)
     ] = 60.0
-    look_up: Annotated[float, Meta(gt=0, le=3600, description="first look-up after a lost reply")] = 2.0
-    retry: Annotated[
-        float, Meta(gt=0, le=3600, description="first pause before another attempt; grows fourfold, with jitter")
-    ] = 5.0
-    longest: Annotated[float, Meta(gt=0, le=86400, description="no pause is longer")] = 3600.0
+    look_up: Annotated[float, _is("first look-up after a lost reply", gt=0, le=3600)] = 2.0
+    retry: Annotated[float, _is("first pause before another attempt; grows fourfold, with jitter", gt=0, le=3600)] = 5.0
+    longest: Annotated[float, _is("no pause is longer", gt=0, le=86400)] = 3600.0
 
 
 class Settings(Struct, frozen=True):
-    """Everything. Without `database_url` orderflow runs its own Postgres under `data_dir`."""
+    """What all stores share."""
 
-    stores: Annotated[dict[str, StoreSettings], Meta(description="the stores, each by its name")]
     master_key_file: Annotated[
         Path,
-        Meta(
-            description="32 bytes in base64 that wrap the keys which seal personal data; whoever loses it loses those"
-        ),
+        _is("32 bytes in base64; wraps the keys that seal personal data. Whoever loses it loses those", "master.key"),
     ]
+    stores: Annotated[dict[str, StoreSettings], _is("the stores, each by its name")]
     database_url: Annotated[
         str | Secret | None,
-        Meta(
-            description="PostgreSQL 15 to 18, postgresql://...; with a password in it, a secret. Without it, orderflow "
-            "runs its own below data_dir",
+        _is(
+            "PostgreSQL 15 to 18; a secret if it holds a password. Without it, orderflow runs its own below `data_dir`",
+            "postgresql://orderflow@db.example.com/orderflow",
             extra={"problem": problem_of_written_database_url},
         ),
     ] = None
-    data_dir: Annotated[Path, Meta(description="where orderflow's own Postgres keeps its data")] = Path(
-        "~/.local/share/orderflow"
-    )
-    workers: Annotated[int, Meta(ge=1, le=64, description="calls that one `orderflow work` makes at a time")] = 4
-    windows: Annotated[WindowSettings, Meta(description="times of a call")] = WindowSettings()
+    data_dir: Annotated[Path, _is("where orderflow's own Postgres keeps its data")] = Path("~/.local/share/orderflow")
+    workers: Annotated[int, _is("calls that one `orderflow work` makes at a time", ge=1, le=64)] = 4
+    windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()

@@ -1,7 +1,7 @@
 """How far everybody is: checkpoints of readers, cursors and heartbeats of pulls, pauses.
 
-Checkpoints, cursors and heartbeats are inserted and trimmed, never updated: under an old snapshot an updated row grows a
-tail of dead versions that every reader has to walk.
+Checkpoints, cursors and heartbeats are inserted and trimmed, never updated: under an old snapshot an updated row grows
+a tail of dead versions that every reader has to walk.
 """
 
 from __future__ import annotations
