@@ -168,7 +168,8 @@ def test_returns_are_reported_with_their_id() -> None:
         ("return.requested", "1"),
         ("return.authorized", "1"),
     ]
-    assert world.order(order_id)["returns"] == [{"id": "1", "status": "AUTHORIZED"}]
+    (one,) = world.order(order_id)["returns"]
+    assert (one["id"], one["status"], one["tracking_number"]) == ("1", "AUTHORIZED", "SANDBOX1")
 
 
 def test_the_details_lag_behind_but_are_never_older_than_the_order() -> None:

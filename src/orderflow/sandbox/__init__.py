@@ -4,10 +4,13 @@ Standard library only, and nothing else of orderflow. Time and chance are given 
 in a simulation with virtual time (`Glopal.handle`, `Shop.handle`, `deliver`) and over real HTTP (`serve`).
 """
 
+from orderflow.sandbox.emissions import PLAIN, WITHHELD, Emission
 from orderflow.sandbox.faults import NONE, Cut, Fault, Faults, deliver
 from orderflow.sandbox.glopal import Glopal, GlopalEntry
-from orderflow.sandbox.glopal_options import PLAIN, ROUTES, WITHHELD, Emission, GlopalOptions
+from orderflow.sandbox.glopal_options import GlopalOptions
 from orderflow.sandbox.glopal_orders import AcceptCall, CancelCall, Refund
+from orderflow.sandbox.glopal_routes import ROUTE_STYLES, ROUTES
+from orderflow.sandbox.glopal_switches import SWITCHES, UnknownSwitch
 from orderflow.sandbox.ledger import Difference, Row, compare, reference_of
 from orderflow.sandbox.lives import Life, Player, Step, lives, play
 from orderflow.sandbox.server import Server, serve
@@ -18,6 +21,8 @@ __all__ = [
     "NONE",
     "PLAIN",
     "ROUTES",
+    "ROUTE_STYLES",
+    "SWITCHES",
     "WITHHELD",
     "AcceptCall",
     "App",
@@ -41,6 +46,7 @@ __all__ = [
     "ShopEntry",
     "ShopOptions",
     "Step",
+    "UnknownSwitch",
     "compare",
     "deliver",
     "lives",

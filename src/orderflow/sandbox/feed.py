@@ -81,6 +81,16 @@ class Feed:
         page.reverse()
         return page
 
+    def at(self, cursor: str, now: datetime) -> Entry:
+        """The entry that the cursor names. Raises `UnknownCursor`."""
+        return self.entries[self._place(cursor, now)]
+
+    def stands_before(self, entry: Entry, cursor: str | None) -> bool:
+        """Whether the entry first stood at the cursor's place or further up."""
+        if entry.event_id is None or cursor is None:
+            return False
+        return self._places[entry.event_id] <= self._places[cursor]
+
     def _place(self, cursor: str | None, now: datetime) -> int:
         if cursor is None:
             return -1

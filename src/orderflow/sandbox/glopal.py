@@ -7,14 +7,16 @@ judging afterwards. It must never know or ask what orderflow thinks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from threading import RLock
+from typing import Literal
 
 from orderflow.sandbox import glopal_api
+from orderflow.sandbox.emissions import Emission
 from orderflow.sandbox.feed import Entry
-from orderflow.sandbox.glopal_options import Emission, GlopalOptions
+from orderflow.sandbox.glopal_options import GlopalOptions
 from orderflow.sandbox.glopal_orders import (
     AcceptCall,
     By,
@@ -22,11 +24,14 @@ from orderflow.sandbox.glopal_orders import (
     GlopalOrder,
     Ids,
     Refund,
+    Return,
     refuse_accept,
     refuse_cancel,
 )
 from orderflow.sandbox.glopal_world import World
 from orderflow.sandbox.wire import Json, Request, Response
+
+ReturnStatus = Literal["REQUESTED", "AUTHORIZED", "CANCELLED", "PENDING", "DELIVERED"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +161,24 @@ class Glopal:
             if applied:
                 self._world.take_ids(order, given, now)
 
-    def returned(self, store: str, order_id: str, status: str = "REQUESTED", return_id: str | None = None) -> str:
-        """A return is requested, or an existing one becomes AUTHORIZED or CANCELLED; emits `return.*` (STATED, 9).
+    def returned(
+        self, store: str, order_id: str, status: ReturnStatus = "REQUESTED", return_id: str | None = None
+    ) -> str:
+        """A return is requested, or an existing one goes on; the request's steps emit `return.*` (STATED, 9).
 
-        Returns the return's id, which is the event's `entity_id`.
+        The parcel's own steps, PENDING and DELIVERED, emit nothing. Returns the return's id: the event's `entity_id`.
         """
         with self._lock:
             now, order = self._order(store, order_id)
             return_id = return_id or str(len(order.returns) + 1)
-            order.returns[return_id] = status
-            order.snapshot(now, self.options)
-            self._world.emit(store, order_id, f"return.{status.lower()}", now, entity_id=return_id)
+            known = order.returns.get(return_id, Return())
+            match status:
+                case "PENDING" | "DELIVERED":
+                    order.returns[return_id] = replace(known, shipment=status)
+                case "REQUESTED" | "AUTHORIZED" | "CANCELLED":
+                    order.returns[return_id] = replace(known, request=status)
+                    self._world.emit(store, order_id, f"return.{status.lower()}", now, entity_id=return_id)
+            self._world.show(order, now)
             return return_id
 
     # ---- what should not happen ----------------------------------------------------------------------------------
@@ -212,7 +224,7 @@ class Glopal:
         with self._lock:
             now, order = self._order(store, order_id)
             self._world.describe(order, overrides)
-            order.snapshot(now, self.options)
+            self._world.show(order, now)
 
     def serve_instead(self, store: str, order_id: str, body: bytes | None, status: int = 200) -> None:
         """Make every GET of this order answer so; `body=None` ends it."""

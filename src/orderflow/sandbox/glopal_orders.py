@@ -12,8 +12,6 @@ from decimal import Decimal
 from typing import Literal
 
 from orderflow.sandbox.glopal_options import GlopalOptions
-from orderflow.sandbox.ids import stamp
-from orderflow.sandbox.wire import Json, render
 
 Ids = tuple[str, str]  # the merchant's order id and order number
 By = Literal["glopal", "merchant"]
@@ -51,6 +49,14 @@ class Refund:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Goods on their way back. STATED (9) are both groups of statuses, and a carrier with a number once authorised."""
+
+    request: Literal["REQUESTED", "AUTHORIZED", "CANCELLED"] = "REQUESTED"
+    shipment: Literal["PENDING", "DELIVERED"] | None = None
+
+
 @dataclass(slots=True)
 class GlopalOrder:
     """Mutable record of one order; `fixed` is the JSON text of the members that its life does not change."""
@@ -68,7 +74,7 @@ class GlopalOrder:
     cancel_reason: str | None = None
     cancelled_at: datetime | None = None
     refunds: list[Refund] = field(default_factory=list)
-    returns: dict[str, str] = field(default_factory=dict)  # return id -> status
+    returns: dict[str, Return] = field(default_factory=dict)  # by id
     gets: int = 0
     accepts: list[AcceptCall] = field(default_factory=list)
     cancels: list[CancelCall] = field(default_factory=list)
@@ -82,10 +88,10 @@ class GlopalOrder:
         self.status = status
         self.statuses.append((at, status))
 
-    def snapshot(self, at: datetime, options: GlopalOptions) -> None:
+    def looks(self, body: bytes, at: datetime) -> None:
         """Keep what a GET shows from `at` on."""
         self._times.append(max(at, self._times[-1]) if self._times else at)
-        self._bodies.append(order_text(self, options).encode())
+        self._bodies.append(body)
 
     def as_of(self, at: datetime) -> bytes:
         """What a GET showed at `at`; before the creation, what it showed first."""
@@ -106,7 +112,11 @@ def refuse_cancel(order: GlopalOrder, by: By, options: GlopalOptions) -> str | N
     if order.status == "CANCELLED":
         again = by == "merchant" == order.cancelled_by and options.repeat_cancel == "accepted"
         return None if again else "already_cancelled"
-    return "order_shipped" if order.shipped else None
+    if order.shipped:
+        return "order_shipped"
+    if order.status == "RECEIVED" and by == "merchant" and options.cancel_received == "refused":
+        return "order_not_ready"
+    return "order_completed" if order.status == "COMPLETED" and options.cancel_completed == "refused" else None
 
 
 def refuse_refund(order: GlopalOrder, amount: Decimal | None, options: GlopalOptions) -> str | None:
@@ -119,45 +129,3 @@ def refuse_refund(order: GlopalOrder, amount: Decimal | None, options: GlopalOpt
         return "invalid_amount"
     refunded = sum((refund.amount for refund in order.refunds), Decimal(0))
     return "amount_too_high" if refunded + amount > order.total else None
-
-
-def external_text(ids: Ids | None, options: GlopalOptions) -> str:
-    """The member `external` with a comma before it, or "" where it is left out (UNKNOWN before acceptance, 3.2)."""
-    if ids is None:
-        if options.external_before_accept == "absent":
-            return ""
-        if options.external_before_accept == "null":
-            return ',"external":null'
-        return ',"external":{"order_id":null,"order_number":null}'
-    return f',"external":{render({"order_id": ids[0], "order_number": ids[1]})}'
-
-
-def order_text(order: GlopalOrder, options: GlopalOptions) -> str:
-    """The order as JSON. STATED/SAMPLE: id, status, external, returns[].id; ASSUMED (8.3): the others."""
-    cancellation: Json = None
-    if order.cancelled_at is not None:
-        cancellation = {
-            "by": order.cancelled_by,
-            "reason": order.cancel_reason,
-            "cancelled_at": stamp(order.cancelled_at),
-        }
-    refunds: list[Json] = [
-        {"id": r.refund_id, "amount": amount_of(r.amount, options), "reason": r.reason, "created_at": stamp(r.at)}
-        for r in order.refunds
-    ]
-    payment = {"RECEIVED": "pending", "CANCELLED": "voided"}.get(order.status, "confirmed")
-    moving: Json = {
-        "payment": {"method": "card", "status": payment},
-        "refunds": refunds,
-        "cancellation": cancellation,
-        "returns": [{"id": key, "status": value} for key, value in order.returns.items()],
-    }
-    return (
-        f'{{"id":{render(order.order_id)},"status":{render(order.status)}'
-        f"{external_text(order.ids, options)},{order.fixed},{render(moving)[1:]}"
-    )
-
-
-def amount_of(amount: Decimal, options: GlopalOptions) -> Json:
-    """An amount as number or as string: UNKNOWN which (8.2)."""
-    return format(amount, "f") if options.amounts == "string" else amount

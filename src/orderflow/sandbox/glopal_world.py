@@ -16,10 +16,12 @@ from random import Random
 
 from orderflow.sandbox import ids
 from orderflow.sandbox.details import order_details
+from orderflow.sandbox.emissions import Emission, emission_of
 from orderflow.sandbox.feed import Entry, Feed
-from orderflow.sandbox.glopal_options import Emission, GlopalOptions
-from orderflow.sandbox.glopal_orders import By, GlopalOrder, Ids, external_text
-from orderflow.sandbox.wire import Json, decimal_of, render, render_members
+from orderflow.sandbox.glopal_options import GlopalOptions
+from orderflow.sandbox.glopal_orders import By, CancelCall, GlopalOrder, Ids
+from orderflow.sandbox.glopal_texts import described, event_head, event_tail, external_text, order_text
+from orderflow.sandbox.wire import Json, decimal_of
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class Store:
 
     feed: Feed = field(default_factory=Feed)
     orders: dict[str, GlopalOrder] = field(default_factory=dict)
+    asked: int = 0  # pages of the feed served so far
 
 
 class World:
@@ -90,30 +93,25 @@ class World:
         """Invent the contents of the order, with `overrides` put over them."""
         details = order_details(self.rng)
         details["environment"] = self.options.environment
-        details["created_at"] = ids.stamp(order.created_at)
+        details["created_at"] = ids.stamp(order.created_at, self.options.times)
         details.update(overrides)
         totals = details.get("totals")
         order.currency = str(details["currency"])
         order.total = decimal_of(totals.get("total") if isinstance(totals, Mapping) else None) or Decimal(0)
-        order.fixed = render_members(self._styled(details))
-
-    def _styled(self, details: dict[str, Json]) -> dict[str, Json]:
-        styled = dict(details)
-        if self.options.amounts == "string":
-            rates = details["exchange_rates"]  # SAMPLE: a rate is a number
-            styled = {**{key: _amounts_as_text(value) for key, value in details.items()}, "exchange_rates": rates}
-        if self.options.language == "object":  # SAMPLE artefact (8.1)
-            styled["language"] = {"0": details["language"]}
-        return styled
+        order.fixed = described(details, self.options)
 
     def _become(self, order: GlopalOrder, status: str, at: datetime) -> None:
         order.became(status, at)
-        order.snapshot(at, self.options)
+        self.show(order, at)
+
+    def show(self, order: GlopalOrder, at: datetime) -> None:
+        """From `at` on a GET shows the order as it is now."""
+        order.looks(order_text(order, self.options).encode(), at)
 
     def take_ids(self, order: GlopalOrder, given: Ids, now: datetime) -> None:
         """The merchant's ids are set, for good. STATED (5): ACCEPTED only if and after READY."""
         order.ids = given
-        order.snapshot(now, self.options)  # ASSUMED (5): the ids show in `external` also before READY
+        self.show(order, now)  # ASSUMED (5): the ids show in `external` also before READY
         self._accept_when_ready(order, now)
 
     def _accept_when_ready(self, order: GlopalOrder, now: datetime) -> None:
@@ -123,8 +121,11 @@ class World:
     def become_ready(self, order: GlopalOrder, now: datetime, emission: Emission | None) -> None:
         """RECEIVED -> READY; an early accept takes effect now, after `order.ready` (ASSUMED, 5)."""
         self._become(order, "READY", now)
-        self.emit(order.store, order.order_id, "order.ready", now, emission)
+        if order.ids is None or self.options.early_ready == "emitted":
+            self.emit(order.store, order.order_id, "order.ready", now, emission)
         self._accept_when_ready(order, now)
+        if self.options.cancels_ready_after is not None:
+            self.later(now + self.options.cancels_ready_after, now, partial(self._cancel_unasked, order, "READY"))
 
     def _become_accepted(self, order: GlopalOrder, at: datetime) -> None:
         if order.status != "READY":
@@ -134,6 +135,14 @@ class World:
             self.emit(order.store, order.order_id, "order.accepted", at)
         if self.options.completes_after is not None:
             self.later(at + self.options.completes_after, at, partial(self.become_completed, order))
+        if self.options.cancels_accepted_after is not None:
+            self.later(at + self.options.cancels_accepted_after, at, partial(self._cancel_unasked, order, "ACCEPTED"))
+
+    def _cancel_unasked(self, order: GlopalOrder, status: str, at: datetime) -> None:
+        """Glopal cancels what it said it would not (contradiction 11.6), if the order is in that status still."""
+        if order.status == status and not order.shipped:
+            order.cancels.append(CancelCall("push_failed", at, status=0, applied=True, by="glopal"))
+            self.become_cancelled(order, "push_failed", "glopal", at)
 
     def become_completed(self, order: GlopalOrder, at: datetime, emission: Emission | None = None) -> None:
         """ACCEPTED -> COMPLETED; nothing if the order is something else by now."""
@@ -149,7 +158,8 @@ class World:
         """Anything -> CANCELLED, for good (ASSUMED terminal, 4); ids of an earlier accept stay visible (ASSUMED, 5)."""
         order.cancelled_by, order.cancel_reason, order.cancelled_at = by, reason, now
         self._become(order, "CANCELLED", now)
-        self.emit(order.store, order.order_id, "order.cancelled", now, emission)
+        if self.options.cancel_emits:
+            self.emit(order.store, order.order_id, "order.cancelled", now, emission)
 
     # ---- the feed ------------------------------------------------------------------------------------------------
 
@@ -167,16 +177,16 @@ class World:
     ) -> str:
         """Put an event into the store's feed, as `emission` (else the options) says. Returns its id."""
         known = self.store(store)
-        how = emission or self.options.emission(name)
-        event_id = event_id or ids.event_id(self.rng)
+        how = emission or emission_of(self.options.emission, name)
+        event_id = event_id or ids.event_id(self.rng, self.options.event_ids)
         visible_at = now + how.delay
         order = known.orders.get(order_id)
         entry = Entry(
             event_id=event_id,
             name=name,
-            head=_event_head(event_id, name, event_at or now, order_id),
-            tail=self._event_tail(order_id, entity_id),
-            external=external_text(order.ids if order else None, self.options),
+            head=event_head(event_id, name, event_at or now, order_id, self.options),
+            tail=event_tail(order_id, entity_id, self.options),
+            external=external_text(order, self.options),
             order_id=order_id,
             visible_at=visible_at,
         )
@@ -191,34 +201,8 @@ class World:
         """The event as JSON."""
         if self.options.event_external == "as then" or entry.order_id is None:
             return entry.head + entry.external + entry.tail
-        order = store.orders.get(entry.order_id)
-        return entry.head + external_text(order.ids if order else None, self.options) + entry.tail
-
-    def _event_tail(self, order_id: str, entity_id: str | None) -> str:
-        """The end of an event, with `entity_id` (STATED on returns, UNKNOWN on orders, 3.2)."""
-        if entity_id is None and self.options.entity_id == "absent":
-            return "}"
-        value = order_id if entity_id is None and self.options.entity_id == "order id" else entity_id
-        return f',"entity_id":{render(value)}}}'
-
-
-def _event_head(event_id: str, name: str, at: datetime, order_id: str) -> str:
-    """The start of an event, up to `external` (SAMPLE, 3.2)."""
-    return (
-        f'{{"event_id":{render(event_id)},"event_name":{render(name)},'
-        f'"event_at":"{ids.stamp(at)}","order_id":{render(order_id)}'
-    )
+        return entry.head + external_text(store.orders.get(entry.order_id), self.options) + entry.tail
 
 
 def _append(feed: Feed, entry: Entry, _at: datetime) -> None:
     feed.append(entry)
-
-
-def _amounts_as_text(value: Json) -> Json:
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, Mapping):
-        return {key: _amounts_as_text(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_amounts_as_text(item) for item in value]
-    return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from random import Random
+from uuid import UUID
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # base 32 without I, L, O and U
 
@@ -21,8 +22,12 @@ def crockford(rng: Random, length: int) -> str:
     return "".join(letters)
 
 
-def event_id(rng: Random) -> str:
-    """16 characters, unordered, like `47CE0V5XR9CAWJ2Y` (SAMPLE, reference 3.2 and 11.2)."""
+def event_id(rng: Random, style: str = "crockford") -> str:
+    """16 characters, unordered, like `47CE0V5XR9CAWJ2Y` (SAMPLE, reference 3.2 and 11.2); or a "uuid", or digits."""
+    if style == "uuid":
+        return str(UUID(int=rng.getrandbits(128), version=4))
+    if style == "numeric":
+        return str(rng.getrandbits(62))
     return crockford(rng, 16)
 
 
@@ -33,6 +38,11 @@ def order_id(rng: Random, style: str) -> str:
     return f"{rng.randrange(100_000, 1_000_000)}-{rng.randrange(100_000, 1_000_000)}"
 
 
-def stamp(at: datetime) -> str:
-    """UTC with milliseconds and Z, like `2025-07-02T07:37:45.854Z` (SAMPLE, reference 13). `at` must be aware UTC."""
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def stamp(at: datetime, style: str = "milliseconds") -> str:
+    """UTC with milliseconds and Z, like `2025-07-02T07:37:45.854Z` (SAMPLE, reference 13). `at` must be aware UTC.
+
+    Other styles: "seconds", "microseconds", and "offset", which says `+00:00` instead of Z.
+    """
+    if style == "offset":
+        return at.isoformat(timespec="milliseconds")
+    return at.isoformat(timespec=style).replace("+00:00", "Z")

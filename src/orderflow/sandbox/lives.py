@@ -18,9 +18,9 @@ from itertools import count
 from random import Random
 from typing import Literal, TypeAlias
 
+from orderflow.sandbox.emissions import PLAIN, Emission
 from orderflow.sandbox.faults import Faults, Kind
 from orderflow.sandbox.glopal import Glopal
-from orderflow.sandbox.glopal_options import PLAIN, Emission
 from orderflow.sandbox.ledger import reference_of
 from orderflow.sandbox.wire import Request
 
