@@ -110,7 +110,13 @@ def money_problem(order: ShopOrder) -> str | None:
     """None if lines + shipping + tax + duty + fees - discount = total within one smallest unit; else the sum.
 
     Parts that the order does not have are left out of the sum. Where prices include tax, the mapping's `tax` is "".
+    A sale never has a negative price or total, whatever the sum says.
     """
+    if order.total < 0:
+        return f"the total is negative: {money(order.total)} {order.currency}"
+    for number, line in enumerate(order.lines):
+        if line.unit_price < 0:
+            return f"the price of line {number} is negative: {money(line.unit_price)} {order.currency}"
     with localcontext(prec=200):  # the default would round sums of long decimals
         parts = {
             "lines": sum((line.quantity * line.unit_price for line in order.lines), Decimal(0)),
