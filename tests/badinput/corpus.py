@@ -1,7 +1,6 @@
 """Bad input as data: what may stand in a feed, and what must come of it.
 
-Each entry is one thing that has gone wrong somewhere, or that an attacker would try; `why` says which. What may stand in
-details is in `corpus_details`. Glopal's marks do not matter here: whatever the contract, these bytes may come.
+Each entry is one thing that has gone wrong somewhere, or that an attacker would try; `why` says which. Glopal's marks do not matter here: whatever the contract, these bytes may come.
 """
 
 from __future__ import annotations
@@ -46,12 +45,8 @@ class BadPage:
     why: str
 
 
-def _json(value: Any, *, ascii_: bool = False) -> bytes:
-    return json.dumps(value, ensure_ascii=ascii_).encode("utf-8", "surrogatepass")
-
-
-def event(*, ascii_: bool = False, **members: Any) -> bytes:
-    """An event about the concerned order, with `members` put over it; Ellipsis leaves one out."""
+def event(more: dict[str, Any] | None = None, **members: Any) -> bytes:
+    """An event about the concerned order, with `members` and `more` put over it; Ellipsis leaves one out."""
     whole = {
         "event_id": f"bad-{next(_numbers)}",
         "event_name": "order.received",
@@ -59,8 +54,10 @@ def event(*, ascii_: bool = False, **members: Any) -> bytes:
         "order_id": CONCERNED,
         "entity_id": None,
         **members,
+        **(more or {}),
     }
-    return _json({name: value for name, value in whole.items() if value is not ...}, ascii_=ascii_)
+    kept = {name: value for name, value in whole.items() if value is not ...}
+    return json.dumps(kept, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _with(text: str | bytes, **members: Any) -> bytes:
@@ -120,9 +117,9 @@ SHAPE = [
         "doubled where nobody reads: `external` is left alone, it has an `order_id` of its own",
     ),
     _shape("other-case", event(order_id=..., Order_ID="7-7"), "intake", "order_id is missing", "names have one case"),
-    _shape("homoglyph", event(order_id=..., **{"оrder_id": "7-7"}), "intake", "order_id is missing", "a Cyrillic o"),
-    _shape("decomposed", event(order_id=..., **{"order_id\u0301": "7-7"}), "intake", "order_id is missing", "NFD"),
-    _shape("nul-in-name", event(order_id=..., **{"order_id\0": "7-7"}), "intake", "order_id is missing", "a C string?"),
+    _shape("homoglyph", event({"\u043erder_id": "7-7"}, order_id=...), "intake", "order_id is missing", "a Cyrillic o"),
+    _shape("decomposed", event({"order_id\u0301": "7-7"}, order_id=...), "intake", "order_id is missing", "NFD"),
+    _shape("nul-in-name", event({"order_id\0": "7-7"}, order_id=...), "intake", "order_id is missing", "a C string?"),
     _shape("array", b'["bad","order.ready","7-7"]', "intake", "the event is no object", "positional encoding"),
     _shape("string", b'"order.ready"', "intake", "the event is no object", "the name alone"),
     _shape("nested-page", b'{"events":[]}', "intake", "event_id is missing", "a page in a page"),
@@ -153,7 +150,7 @@ SHAPE = [
 IDS = [
     _id("newline", "310678-936140\n", "intake", "order_id has characters", "`$` matches before it"),
     _id("leading-zeros", "007-7", "taken", "", "an id is no number"),
-    _id("unicode-digits", "７-７", "taken", "", r"`\d` matches them: another order, and no other's"),
+    _id("unicode-digits", "\uff17-\uff17", "taken", "", r"`\d` matches them: another order, and no other's"),
     _id("10000-digits", "9" * 10_000, "intake", "order_id has more than 200 characters", "an index row has its limits"),
     _id("negative", "-1", "taken", "", "somebody's `not found`"),
     _id("int64-and-1", 2**63, "intake", "order_id is no text", "a number for a text, and one too long for a bigint"),

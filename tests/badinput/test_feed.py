@@ -15,7 +15,6 @@ from orderflow.app import PROJECTIONS
 from orderflow.domain.events import HoldReason, Malformed, Reported, Unrecognised
 from orderflow.domain.machine import Status
 from orderflow.projections import catch_up, rebuild
-from orderflow.projections.planner import Planner
 from orderflow.sandbox import Request, Response
 from orderflow.store import log, progress
 from orderflow.store.log import INTAKE
