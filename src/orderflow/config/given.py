@@ -89,35 +89,45 @@ def _with_twins(data: dict[str, Any], path: Path | None, twins: Mapping[str, str
 
 
 def _lay(data: dict[str, Any], sources: dict[str, str], variable: str, value: str) -> None:
-    """Put one variable over the data. Raises `ConfigError` if it is no key's twin but looks like one."""
+    """Put one variable over the data. Raises `ConfigError`."""
+    found = _twin_of(data, variable)
+    if found is None:
+        return
+    trail, key, rest = found
+    place = ".".join(trail)
+    if rest and (key.kind, rest) != (Kind.SECRET, ["FILE"]):
+        raise ConfigError(f"{variable}: goes on behind {place}, which is {key.expected}")
+    if place in sources:
+        raise ConfigError(f"{place}: {sources[place]} and {variable} both give it; keep one of them")
+    for name in trail[:-1]:
+        data = _inner(data, name)
+    data[key.name] = _value(key, variable, value, file=bool(rest))
+    sources[place] = variable
+
+
+def _twin_of(data: dict[str, Any], variable: str) -> tuple[tuple[str, ...], Key, list[str]] | None:
+    """The way to the key that a variable is the twin of, that key, and what of the variable's name is left.
+
+    None for a variable that means something else; raises `ConfigError` for one that only resembles a twin.
+    """
     table: type[Struct] = Settings
-    parts, trail = variable.removeprefix(PREFIX).split("__"), ""
-    while True:
+    trail: tuple[str, ...] = ()
+    parts = variable.removeprefix(PREFIX).split("__")
+    while parts:
         key = keys_of(table).get(parts[0].lower())
         if key is None:
-            if trail or _looks_like_one(variable):
-                prefix = variable[: len(variable) - len("__".join(parts))]
-                known = nearest(variable, [f"{prefix}{name.upper()}" for name in keys_of(table)])
-                raise ConfigError(f"{variable}: there is no such setting; {known}")
-            return
-        trail, parts = f"{trail}{key.name}", parts[1:]
+            if not trail and not _looks_like_one(variable):
+                return None
+            before = variable.removesuffix("__".join(parts))
+            known = nearest(variable, [f"{before}{name.upper()}" for name in keys_of(table)])
+            raise ConfigError(f"{variable}: there is no such setting; {known}")
+        trail, parts = (*trail, key.name), parts[1:]
         if key.kind is Kind.TABLES and parts:
-            name = _named(data.get(key.name), parts[0], variable)
-            data, parts, trail = _inner(data, key.name), parts[1:], f"{trail}.{name}"
-            data = _inner(data, name)
-        elif key.kind is Kind.TABLE:
-            data = _inner(data, key.name)
-        else:
-            break
-        if key.table is None or not parts:
-            raise ConfigError(f"{variable}: is a table; go on with __ and the name of a key in it")
-        table, trail = key.table, f"{trail}."
-    if key.kind is Kind.TABLES or (parts and (key.kind, parts) != (Kind.SECRET, ["FILE"])):
-        raise ConfigError(f"{variable}: goes on behind {trail}, which is {key.expected}")
-    if trail in sources:
-        raise ConfigError(f"{trail}: {sources[trail]} and {variable} both give it; keep one of them")
-    data[key.name] = _value(key, variable, value, file=bool(parts))
-    sources[trail] = variable
+            trail, parts = (*trail, _named(data.get(key.name), parts[0], variable)), parts[1:]
+        if key.table is None:
+            return trail, key, parts
+        table = key.table
+    raise ConfigError(f"{variable}: is a table; go on with __ and the name of a key in it")
 
 
 def _value(key: Key, variable: str, value: str, *, file: bool) -> object:
