@@ -27,7 +27,9 @@ from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
+from orderflow.glopal import openapi
 from orderflow.glopal.client import Client
+from orderflow.glopal.description import Described, described
 from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.routes import routes
 from orderflow.intake import Feed
@@ -143,9 +145,22 @@ def _vault(settings: Settings) -> Vault:
 def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:
     glopal = store.glopal
     key = glopal.key.read(f"stores.{name}.glopal.key")
+    table = route_table(name, store).routes
     with _blaming(f"stores.{name}.glopal"):
-        table = routes(glopal.routes)
         return Client(glopal.base_url, glopal.store_id or name, key, routes=table, total_seconds=call_seconds)
+
+
+def route_table(name: str, store: StoreSettings) -> Described:
+    """The routes of a store out of defaults, Glopal's own description and settings, and what is to be said of them."""
+    glopal, key = store.glopal, f"stores.{name}.glopal"
+    if glopal.openapi is None:
+        with _blaming(key):
+            return Described(routes(glopal.routes), {})
+    with _blaming(f"{key}.openapi"):
+        document = openapi.load(glopal.openapi)
+    with _blaming(key):
+        found = described(document, glopal.routes, glopal.base_url)
+        return Described(routes(glopal.routes, found.routes), found.notes)
 
 
 def _feed(name: str, store: StoreSettings) -> Feed:

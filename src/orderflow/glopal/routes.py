@@ -121,13 +121,13 @@ class Route:
         """
         if self.body is None:
             return b""
-        if self.reasons is not None and values.get("reason") is not None:
-            values = {**values, "reason": self._reason(self.reasons, values["reason"])}
+        if self.reasons is not None:
+            values = {**values, "reason": self._reason(self.reasons, values.get("reason"))}
         return canonical(_fill(self.body, values))
 
     def _reason(self, reasons: Reasons, given: Json) -> str | None:
-        if given in reasons.words:
-            return str(given)
+        if isinstance(given, str) and given in reasons.words:
+            return given
         if not reasons.otherwise and reasons.required:
             raise NoValue("reason", f"must be one of {', '.join(reasons.words)}, or set `otherwise` for this route")
         return reasons.otherwise or None
@@ -216,7 +216,7 @@ def _overridden(key: str, route: Route, given: Dict[str, object]) -> Route:
             case "method", _:
                 raise RouteError(f"{key}.method: must be one of {', '.join(sorted(METHODS))}")
             case "path", str():
-                route = replace(route, path=_checked_path(f"{key}.path", value), source=Source.SETTINGS)
+                route = replace(route, path=checked_path(f"{key}.path", value), source=Source.SETTINGS)
             case "body", _:
                 _check_body(f"{key}.body", value)
                 route = replace(route, body=value, source=Source.SETTINGS)  # type: ignore[arg-type]  # checked above
@@ -265,7 +265,8 @@ def _check_reply(key: str, holds: object) -> None:
             raise RouteError(f"{key}: must be a text, a whole number, true, false or a table of such")
 
 
-def _checked_path(key: str, path: str) -> str:
+def checked_path(key: str, path: str) -> str:
+    """`path` as it may stand in a route. Raises `RouteError`."""
     if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set(" ?#\\"):
         raise RouteError(f"{key}: must begin with / and have no query")
     _check_names(key, _HOLE.findall(path), PLACES)
