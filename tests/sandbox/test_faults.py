@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from datetime import timedelta
 from random import Random
+from typing import get_args
 
 import pytest
 
-from orderflow.sandbox import Cut, Fault, Faults, Request, Response, deliver
+from orderflow.sandbox import KINDS, ODD_WAITS, UNCLEAR, Cut, Fault, Faults, Request, Response, deliver
 from orderflow.sandbox.faults import Kind
+
+from .world import GLOPAL_KEY, SHOP_KEY, STORE, World
 
 GET = Request("GET", "/orders")
 POST = Request("POST", "/orders", body=b"one")
@@ -44,6 +47,16 @@ class Counting:
         ("error_500", 500, 0),
         ("error_503", 503, 0),
         ("error_after", 500, 1),
+        ("silent_after", True, 1),
+        ("drip", True, 1),
+        ("truncated", 200, 1),
+        ("html_before", 200, 0),
+        ("html_after", 200, 1),
+        ("empty_after", 200, 1),
+        ("wrong_type", 200, 1),
+        ("throttled_oddly", 429, 0),
+        ("redirect", 307, 0),
+        ("stale", 200, 1),
     ],
 )
 def test_what_the_client_hears_and_what_was_done(kind: Kind, heard: object, executed: int) -> None:
@@ -66,6 +79,58 @@ def test_throttling_says_when_to_come_back() -> None:
     assert answer.headers["retry-after"] == "7"
     answer = deliver(Counting(), GET, Fault("error_503", retry_after=None), lambda _delay, _action: None)
     assert "retry-after" not in answer.headers
+
+
+def answer(kind: Kind, app: Callable[[Request], Response], request: Request = GET) -> Response:
+    return deliver(app, request, Fault(kind), lambda _delay, _action: None)
+
+
+def test_every_kind_is_described() -> None:
+    assert set(KINDS) == set(get_args(Kind)) > UNCLEAR
+
+
+def test_odd_waits_come_one_after_the_other() -> None:
+    faults = Faults(Random(1), {"throttled_oddly": 1.0})
+    waits = [
+        deliver(Counting(), GET, faults.choose(GET), lambda _d, _a: None).headers["retry-after"] for _ in range(20)
+    ]
+    assert waits == [*ODD_WAITS, *ODD_WAITS]
+
+
+def test_a_truncated_answer_promises_more_than_it_has() -> None:
+    whole = answer("none", lambda _: Response(200, b'{"status":"ok"}')).body
+    half = answer("truncated", lambda _: Response(200, b'{"status":"ok"}'))
+    assert whole.startswith(half.body)
+    assert (len(half.body), half.headers["content-length"]) == (7, "15")
+    assert answer("truncated", lambda _: Response(204, b"", {})).headers["content-length"] == "1"
+
+
+def test_odd_bodies_are_what_they_say() -> None:
+    def app(_: Request) -> Response:
+        return Response(200, b"{}")
+
+    assert b"<html>" in answer("html_after", app).body
+    assert answer("empty_after", app) == Response(200, b"", {})
+    assert answer("wrong_type", app) == Response(200, b"{}", {"content-type": "text/html"})
+    assert answer("redirect", app, POST).headers["location"] == "http://elsewhere.invalid/orders"
+
+
+def test_a_stale_get_shows_what_was() -> None:
+    world = World()
+    order_id = world.glopal.place(STORE)
+    draft = world.draft()
+    world.clock.pass_(5)
+    world.glopal.ready(STORE, order_id)
+    world.at_shop("POST", f"/orders/{draft['id']}/promote")
+    path = f"/v2/orders/{STORE}/{order_id}"
+    get = Request("GET", path, (), GLOPAL_KEY)
+    assert b'"status":"RECEIVED"' in answer("stale", world.glopal.handle, get).body
+    assert (
+        b'"state":"draft"'
+        in answer("stale", world.shop.handle, Request("GET", f"/orders/{draft['id']}", (), SHOP_KEY)).body
+    )
+    world.clock.pass_(2)
+    assert b'"status":"READY"' in answer("stale", world.glopal.handle, get).body
 
 
 def test_rates_are_kept_and_repeatable() -> None:

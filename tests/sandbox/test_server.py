@@ -69,6 +69,12 @@ def test_an_answer_without_a_body_keeps_the_connection() -> None:
         ("error_500", 500, 0),
         ("error_503", 503, 0),
         ("error_after", 500, 1),
+        ("html_before", 200, 0),
+        ("html_after", 200, 1),
+        ("empty_after", 200, 1),
+        ("wrong_type", 201, 1),
+        ("throttled_oddly", 429, 0),
+        ("redirect", 307, 0),
     ],
 )
 def test_every_fault_over_the_socket(kind: Kind, heard: int | None, made: int) -> None:
@@ -83,9 +89,59 @@ def test_every_fault_over_the_socket(kind: Kind, heard: int | None, made: int) -
         else:
             answer = create(connection)
             assert answer.status == heard
-            assert (answer.headers["retry-after"] is not None) == (kind in ("throttled", "error_503"))
+            assert (answer.headers["retry-after"] is not None) == (
+                kind in ("throttled", "throttled_oddly", "error_503")
+            )
         assert len(world.shop.ledger()) == made
         assert create(connection).status == 201
+
+
+def test_a_truncated_answer_breaks_off() -> None:
+    world = World()
+    faults = Faults()
+    faults.script("truncated")
+    with serve(world.shop.handle, faults) as server, connected(server) as connection:
+        connection.request("POST", "/orders", json.dumps(new_order()).encode(), SHOP_KEY)
+        answer = connection.getresponse()
+        with pytest.raises(http.client.IncompleteRead):
+            answer.read()
+        assert len(world.shop.ledger()) == 1
+
+
+def test_silence_lasts_until_the_client_gives_up() -> None:
+    world = World()
+    faults = Faults()
+    faults.script("silent_after")
+    with serve(world.shop.handle, faults) as server, connected(server, 0.2) as connection:
+        with pytest.raises(TimeoutError):
+            create(connection)
+        assert len(world.shop.ledger()) == 1
+
+
+def test_a_drip_is_a_byte_at_a_time_and_beats_the_timeout_of_a_read() -> None:
+    world = World()
+    faults = Faults()
+    faults.script(Fault("drip", timedelta(seconds=0.001)))
+    with serve(world.shop.handle, faults) as server, connected(server) as connection:
+        connection.request("POST", "/orders", json.dumps(new_order()).encode(), SHOP_KEY)
+        answer = connection.getresponse()
+        first = answer.read1(1 << 16)
+        assert len(first) < int(answer.headers["content-length"])  # not in one piece
+        assert json.loads(first + answer.read())["id"] == world.shop.ledger()[0].id
+
+
+def test_a_server_stops_though_someone_is_kept_waiting() -> None:
+    world = World()
+    faults = Faults()
+    faults.script("silent_after")
+    with serve(world.shop.handle, faults) as server, connected(server) as connection:
+        connection.request("POST", "/orders", json.dumps(new_order()).encode(), SHOP_KEY)
+        end = time.monotonic() + 5
+        while not world.shop.ledger() and time.monotonic() < end:
+            time.sleep(0.01)
+        server.stop()
+        with pytest.raises(ConnectionError):
+            connection.getresponse()
 
 
 def test_a_late_request_is_executed_after_the_client_was_cut() -> None:

@@ -4,8 +4,9 @@ Standard library only, and nothing else of orderflow. Time and chance are given 
 in a simulation with virtual time (`Glopal.handle`, `Shop.handle`, `deliver`) and over real HTTP (`serve`).
 """
 
+from orderflow.sandbox.delivery import Cut, deliver
 from orderflow.sandbox.emissions import PLAIN, WITHHELD, Emission
-from orderflow.sandbox.faults import NONE, Cut, Fault, Faults, deliver
+from orderflow.sandbox.faults import KINDS, NONE, ODD_WAITS, UNCLEAR, Fault, Faults
 from orderflow.sandbox.glopal import Glopal, GlopalEntry
 from orderflow.sandbox.glopal_options import GlopalOptions
 from orderflow.sandbox.glopal_orders import AcceptCall, CancelCall, Refund
@@ -18,11 +19,14 @@ from orderflow.sandbox.shop import Shop, ShopEntry, ShopOptions
 from orderflow.sandbox.wire import App, Request, Response
 
 __all__ = [
+    "KINDS",
     "NONE",
+    "ODD_WAITS",
     "PLAIN",
     "ROUTES",
     "ROUTE_STYLES",
     "SWITCHES",
+    "UNCLEAR",
     "WITHHELD",
     "AcceptCall",
     "App",

@@ -1,6 +1,6 @@
-"""What goes wrong between a client and an app: chosen by chance or by script, and applied to one request.
+"""What goes wrong between a client and an app: chosen by chance or by script, for one request.
 
-A fault never changes an app's rules; it decides only whether and when a request is executed and what the client hears.
+A fault never changes an app's rules; `delivery` decides what becomes of the request.
 """
 
 from __future__ import annotations
@@ -8,45 +8,83 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 from threading import RLock
-from typing import Literal, TypeAlias, assert_never
+from typing import Final, Literal, TypeAlias
 
-from orderflow.sandbox.wire import App, Request, Response, json_response
+from orderflow.sandbox.wire import Request
 
 Kind: TypeAlias = Literal[
     "none",
-    "refused",  # the connection never came about: provably not executed
-    "cut_before",  # cut without executing; the client cannot know
-    "cut_after",  # executed, the reply is lost
-    "late",  # the client is cut (or times out), the request is executed `delay` later
-    "throttled",  # 429 with Retry-After, not executed
-    "error_500",  # 500 before acting
-    "error_503",  # 503 before acting
-    "error_after",  # executed, answered with 500
+    "refused",
+    "cut_before",
+    "cut_after",
+    "late",
+    "silent_after",
+    "drip",
+    "truncated",
+    "html_before",
+    "html_after",
+    "empty_after",
+    "wrong_type",
+    "throttled",
+    "throttled_oddly",
+    "error_500",
+    "error_503",
+    "error_after",
+    "redirect",
+    "stale",
 ]
+
+KINDS: Final[Mapping[Kind, str]] = {
+    "none": "nothing goes wrong",
+    "refused": "the connection never comes about: provably not executed",
+    "cut_before": "cut without executing; the client cannot know",
+    "cut_after": "executed, the answer is lost",
+    "late": "the client is cut, the request is executed `delay` later",
+    "silent_after": "executed, and no answer until the client gives up: a timeout after the commit",
+    "drip": "executed, the answer comes byte by byte, `delay` apart",
+    "truncated": "executed, the answer ends in the middle, before the length it promised",
+    "html_before": "not executed, a proxy's HTML page with status 200",
+    "html_after": "executed, a proxy's HTML page with status 200",
+    "empty_after": "executed, status 200 and an empty body",
+    "wrong_type": "executed and answered rightly, but as text/html",
+    "throttled": "429 with Retry-After, not executed",
+    "throttled_oddly": "429 with an odd Retry-After, each time another of `ODD_WAITS`; not executed",
+    "error_500": "500, not executed",
+    "error_503": "503 with Retry-After, not executed",
+    "error_after": "executed, answered with 500",
+    "redirect": "307 to another host, not executed: a client that follows it gives its key away",
+    "stale": "a GET shows what stood there `delay` ago; everything else is answered rightly",
+}
+"""Every kind, and what it does."""
+
+UNCLEAR: Final[frozenset[Kind]] = frozenset(
+    {
+        *("cut_before", "cut_after", "late", "silent_after", "drip", "truncated", "html_before", "html_after"),
+        *("empty_after", "error_500", "error_503", "error_after"),
+    }
+)
+"""After these a client that wrote cannot know whether it was executed: it must look before it writes again."""
+
+ODD_WAITS: Final = (
+    *("-1", "0", "99999999", "soon", "1.5", "", "1, 2", "NaN"),
+    *("Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `delay` counts for "late"; `retry_after` (seconds; None: no header) for "throttled", "error_503"."""
+    """One fault. `delay`: see `KINDS`. `retry_after` (None: no header) counts for "throttled" and "error_503"."""
 
     kind: Kind = "none"
     delay: timedelta = timedelta(seconds=2)
-    retry_after: int | None = 1
+    retry_after: int | str | None = 1
 
 
 NONE = Fault()
-
-
-class Cut(ConnectionError):
-    """The client's connection broke without an answer. `sent`: the request may have reached the app."""
-
-    def __init__(self, *, sent: bool) -> None:
-        super().__init__("the connection was cut" if sent else "the connection was refused")
-        self.sent = sent
 
 
 @dataclass(slots=True)
@@ -126,6 +164,8 @@ class Faults:
         """The fault for this request; counted in `counts`."""
         with self._lock:
             fault = self._choose(request) if self._on else NONE
+            if fault.kind == "throttled_oddly":
+                fault = replace(fault, retry_after=ODD_WAITS[self.counts[fault.kind] % len(ODD_WAITS)])
             self.counts[fault.kind] += 1
             return fault
 
@@ -150,44 +190,3 @@ class Faults:
                     self._budget -= 1
                 return Fault(kind) if self._delay is None else Fault(kind, self._delay())
         return NONE
-
-
-def deliver(
-    app: App, request: Request, fault: Fault, later: Callable[[timedelta, Callable[[], None]], None]
-) -> Response:
-    """Let the app answer as the fault allows; raises `Cut` where the client hears nothing.
-
-    `later(delay, action)` must run the action after that time, in the caller's idea of time.
-    """
-    match fault.kind:
-        case "none":
-            return app(request)
-        case "refused":
-            raise Cut(sent=False)
-        case "cut_before":
-            raise Cut(sent=True)
-        case "cut_after":
-            app(request)
-            raise Cut(sent=True)
-        case "late":
-            later(fault.delay, lambda: _execute(app, request))
-            raise Cut(sent=True)
-        case "throttled":
-            return _failure(429, "too_many_requests", fault.retry_after)
-        case "error_500":
-            return _failure(500, "internal_error", None)
-        case "error_503":
-            return _failure(503, "unavailable", fault.retry_after)
-        case "error_after":
-            app(request)
-            return _failure(500, "internal_error", None)
-    assert_never(fault.kind)
-
-
-def _execute(app: App, request: Request) -> None:
-    app(request)
-
-
-def _failure(status: int, code: str, retry_after: int | None) -> Response:
-    headers = None if retry_after is None else {"retry-after": str(retry_after)}
-    return json_response(status, {"error": {"code": code, "message": "a switched fault of the sandbox"}}, headers)

@@ -79,13 +79,13 @@ def _refuse_key(world: World, store: str, request: Request) -> Response | None:
 # ---- one order -----------------------------------------------------------------------------------------------------
 
 
-def _get(world: World, order: GlopalOrder, _request: Request, now: datetime) -> Response:
+def _get(world: World, order: GlopalOrder, request: Request, now: datetime) -> Response:
     """The order's details; they may lag behind the events (UNKNOWN whether Glopal's do)."""
     order.gets += 1
     if order.served_instead is not None:
         return Response(*order.served_instead)
     lag = world.options.get_lag
-    return Response(200, order.as_of(now - (lag if isinstance(lag, timedelta) else lag())))
+    return Response(200, order.as_of(now - request.stale - (lag if isinstance(lag, timedelta) else lag())))
 
 
 def _accept(world: World, order: GlopalOrder, request: Request, now: datetime) -> Response:

@@ -9,6 +9,7 @@ import contextlib
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +18,8 @@ from typing import Self
 from urllib.parse import parse_qsl
 from weakref import WeakSet
 
-from orderflow.sandbox.faults import Cut, Faults, deliver
+from orderflow.sandbox.delivery import Cut, deliver
+from orderflow.sandbox.faults import Fault, Faults
 from orderflow.sandbox.wire import App, Request, Response
 
 _MAX_BODY = 16 * 1024 * 1024
@@ -120,11 +122,23 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(self.server.app(request))
             return
         try:
-            self._answer(deliver(self.server.app, request, faults.choose(request), _after))
+            self._suffer(request, faults.choose(request))
         except Cut:
             self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_request  # noqa: N815 - the names http.server calls
+
+    def _suffer(self, request: Request, fault: Fault) -> None:
+        """Answer with this fault; the two that take their time are played out here. Raises `Cut`."""
+        match fault.kind:
+            case "drip":
+                self._answer(self.server.app(request), pause=fault.delay)
+            case "silent_after":
+                self.server.app(request)
+                self.connection.recv(1)  # until the client leaves or the server stops
+                raise Cut(sent=True)
+            case _:
+                self._answer(deliver(self.server.app, request, fault, _after))
 
     def _request(self) -> Request | None:
         """The request as a value; None if it did not arrive whole."""
@@ -143,14 +157,23 @@ class _Handler(BaseHTTPRequestHandler):
             body=body,
         )
 
-    def _answer(self, response: Response) -> None:
+    def _answer(self, response: Response, pause: timedelta | None = None) -> None:
+        """Write the answer, in one piece or a byte at a time."""
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
-        if response.status != 204:  # RFC 9110, 8.6: no length there
+        if "content-length" in response.headers:  # promises more than there is
+            self.close_connection = True
+        elif response.status != 204:  # RFC 9110, 8.6: no length there
             self.send_header("content-length", str(len(response.body)))
         self.end_headers()
-        self.wfile.write(response.body)
+        if pause is None:
+            self.wfile.write(response.body)
+            return
+        for byte in response.body:
+            self.wfile.flush()
+            time.sleep(pause.total_seconds())
+            self.wfile.write(bytes((byte,)))
 
 
 def _after(delay: timedelta, action: Callable[[], None]) -> None:

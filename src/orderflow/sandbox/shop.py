@@ -113,7 +113,7 @@ class Shop:
                 case "GET", ["orders"]:
                     return self._search(request)
                 case "GET", ["orders", order_id]:
-                    return self._with(order_id, lambda order: json_response(200, _document(order)))
+                    return self._with(order_id, lambda order: _shown(order, self._clock() - request.stale))
                 case "DELETE", ["orders", order_id]:
                     return self._with(order_id, self._delete)
                 case "POST", ["orders", order_id, "promote"]:
@@ -166,7 +166,7 @@ class Shop:
         if not reference:
             return _error(400, "invalid_request", "name a reference")
         lag = self.options.search_lag
-        at = self._clock() - (lag if isinstance(lag, timedelta) else lag())
+        at = self._clock() - request.stale - (lag if isinstance(lag, timedelta) else lag())
         found = [
             _document(order, at)
             for order in self._by_reference.get(reference, ())
@@ -249,6 +249,11 @@ class Shop:
         """The body that made this order, as parsed JSON."""
         with self._lock:
             return self._orders[order_id].body
+
+
+def _shown(order: _Order, at: datetime) -> Response:
+    """The order as it was at `at`, but not before it was there."""
+    return json_response(200, _document(order, max(at, order.states[0][0])))
 
 
 def _document(order: _Order, at: datetime | None = None) -> dict[str, Json]:

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from json.encoder import encode_basestring
 from typing import Any, TypeAlias
@@ -21,18 +22,22 @@ JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. `path` is percent-encoded and without the query; header names are lower-case."""
+    """One HTTP request. `path` is percent-encoded and without the query; header names are lower-case.
+
+    `stale` is set by a fault only: a read is answered by a replica that is so much behind.
+    """
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    stale: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One HTTP answer; the body is complete."""
+    """One HTTP answer; the body is complete, unless a `content-length` among the headers promises more."""
 
     status: int
     body: bytes = b""
