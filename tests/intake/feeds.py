@@ -67,6 +67,8 @@ class World:
 class Script:
     """Gives these answers one after the other, then the last one for ever; `cursors` tells what it was asked for."""
 
+    cursor_name = "after_event_id"
+
     def __init__(self, *answers: Events | bytes) -> None:
         self.answers = list(answers)
         self.cursors: list[str | None] = []

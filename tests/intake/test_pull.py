@@ -315,6 +315,36 @@ def test_a_reread_of_nonsense_ends(app, store):
     assert cursor(app, store) == (0, None)
 
 
+def linked(link: str, *events: object) -> bytes:
+    return json.dumps({"links": {"next": link}, "events": events}).encode()
+
+
+def test_behind_an_empty_page_there_may_be_more(app, store):
+    """Where Glopal filters what it has cut already, the link to the next page leads past what it hid."""
+    feed = scripted(store, linked("/x?after_event_id=e7&event=a"), page(event("e8")), linked("?after_event_id=e8"))
+    assert [pulled.new for pulled in (intake.pull(app, VAULT, feed) for _ in range(3))] == [0, 1, 0]
+    assert feed.client.cursors == [None, "e7", "e8"]
+    assert cursor(app, store) == (2, "e8")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "",
+        "/x",
+        "?after_event_id=",
+        "?after_event_id=a%20b",
+        "?after_event_id=a&after_event_id=b",
+        "http://[",
+        "?" + "&" * 500,
+    ],
+)
+def test_a_link_that_names_no_cursor_leads_nowhere(app, store, link):
+    feed = scripted(store, linked(link))
+    assert not intake.pull(app, VAULT, feed).more
+    assert cursor(app, store) == (0, None)
+
+
 def test_raw_pages_are_not_shown():
     """What came from Glopal is not in any text form of the objects that carry it."""
     assert "canary" not in repr(RawPage(b"canary"))

@@ -282,6 +282,11 @@ class Client:
             return Later(got.retry_after, got.summary)
         return InvalidCursor(got.summary) if got.status == 400 and after is not None else Closed(got.summary)
 
+    @property
+    def cursor_name(self) -> str:
+        """What the cursor is called in queries and links."""
+        return self.routes["events"].query.get("after", "")
+
     def order(self, order_id: str) -> Reply | NotSent | Broken:
         """The answer to GET order. It may lag behind the events (UNKNOWN)."""
         return self.call(self.routes["order"].method, self.target("order", order_id))
