@@ -114,7 +114,7 @@ def mistakes(settings: Settings) -> Iterator[str]:
     """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
     parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(_vault, settings)]
     for name, store in settings.stores.items():
-        parts += [partial(_client, name, store, 1.0), partial(_mapping, name, store)]
+        parts += [partial(_client, name, store, 1.0), partial(mapping_of, name, store)]
         parts += [partial(_shop, name, store, Mapping(), 1.0)]
     for part in parts:
         try:
@@ -170,19 +170,26 @@ def _feed(name: str, store: StoreSettings) -> Feed:
 
 
 def _tenant(name: str, store: StoreSettings, settings: Settings) -> Tenant:
-    mapping = _mapping(name, store)
+    mapping = mapping_of(name, store)
     at_glopal = Capabilities(drafts=False, settle_window=store.glopal.settle_seconds)
-    glopal = Glopal(_client(name, store, settings.windows.call), mapping, at_glopal)
+    policy = config.policy(store)
+    glopal = Glopal(_client(name, store, settings.windows.call), mapping, at_glopal, policy.base_currency)
     connectors: dict[Destination, Connector] = {
         Destination.GLOPAL: glopal,
         Destination.SHOP: _shop(name, store, mapping, settings.windows.call),
     }
-    return Tenant(config.policy(store), connectors)
+    return Tenant(policy, connectors)
 
 
-def _mapping(name: str, store: StoreSettings) -> Mapping:
+def mapping_of(name: str, store: StoreSettings) -> Mapping:
+    """Where things stand in the order details of a store."""
     with _blaming(f"stores.{name}.glopal.mapping"):
         return mapping_from(config.table(store.glopal.mapping))
+
+
+def rehearsal(mapping: Mapping) -> Connector:
+    """A shop connector that freezes what the real one would, and can send nothing: it has neither address nor key."""
+    return Shop("https://rehearsal.invalid", "none", mapping)
 
 
 def _shop(name: str, store: StoreSettings, mapping: Mapping, call_seconds: float) -> Shop:

@@ -10,7 +10,8 @@ from orderflow.domain.events import Ids
 from orderflow.domain.machine import Status
 from orderflow.glopal.details import Details, read_details, read_order
 from orderflow.glopal.mapping import Mapping, mapping_from
-from orderflow.glopal.shop_order import ShopOrder, money_problem
+from orderflow.glopal.money import money_problem
+from orderflow.glopal.shop_order import ShopOrder
 
 ORDER: dict[str, Any] = {
     "id": "310678-936140",

@@ -17,7 +17,7 @@ from orderflow.config.given import Given, given
 from orderflow.config.mistakes import ConfigError
 from orderflow.config.secret import Secret
 from orderflow.config.shape import GlopalSettings, Settings, ShopSettings, StoreSettings, WindowSettings
-from orderflow.domain.policy import StorePolicy
+from orderflow.domain.policy import ImportCurrency, StorePolicy
 
 __all__ = [
     "ConfigError",
@@ -104,7 +104,7 @@ def policy(store: StoreSettings) -> StorePolicy:
     return StorePolicy(
         mode=store.mode,
         effects_from=store.effects_from,
-        import_currency=store.import_currency,
+        base_currency=store.base_currency if store.import_currency is ImportCurrency.BASE else None,
         on_refusal=store.on_refusal,
         early_accept=store.early_accept,
         shadow=store.shadow,

@@ -30,7 +30,6 @@ def broken(place: str, table: Struct) -> Iterator[str]:
         case StoreSettings(import_currency=ImportCurrency.BASE, base_currency=base):
             if base is None:
                 yield f'{place}.base_currency: is missing: import_currency = "base" needs the store\'s own, such as EUR'
-            yield f"{place}.import_currency: 'base' is not offered yet; orders are imported in their own currency"
         case Secret(env, file):
             if (env is None) == (file is None):
                 yield f"{place}: give either env (a variable's name) or file (a path)"

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from orderflow.domain.events import Effect, Ids, ShopState, Sighting
 from orderflow.glopal.details import Details
+from orderflow.glopal.money import Base
 
 
 class Consistency(StrEnum):
@@ -39,7 +40,8 @@ class Task:
     """What is to be done for one order. `reference` is ours (`glopal:{store}:{order_id}`), kept in the destination.
 
     `seen` is the state of the shop order `target` as we know it; `details` the bytes of the newest fetched details
-    (for drafts); `amount` and `currency` are for refunds, `reason` for cancellations and withdrawals.
+    (for drafts), which enter the shop converted to `base` if that is given; `amount` and `currency` are for refunds,
+    `reason` for cancellations and withdrawals.
     """
 
     effect: Effect
@@ -50,6 +52,7 @@ class Task:
     seen: ShopState | None = None
     ids: Ids | None = None
     details: bytes | None = field(default=None, repr=False)
+    base: Base | None = None
     amount: Decimal | None = None
     currency: str | None = None
     reason: str = ""

@@ -48,11 +48,16 @@ class Glopal:
     """The connector for one store at Glopal; thread-safe."""
 
     def __init__(
-        self, client: Client, mapping: Mapping | None = None, capabilities: Capabilities | None = None
+        self,
+        client: Client,
+        mapping: Mapping | None = None,
+        capabilities: Capabilities | None = None,
+        base_currency: str | None = None,
     ) -> None:
         self._client = client
         self._mapping = mapping or Mapping()
         self._capabilities = capabilities or _CAPABILITIES
+        self._base_currency = base_currency
 
     @property
     def capabilities(self) -> Capabilities:
@@ -115,7 +120,7 @@ class Glopal:
             return Missing(reply.summary, 404)
         if not isinstance(reply, Reply) or reply.status != 200:
             return unread(reply)
-        details = read_details(reply.body, self._mapping, subject.order_id)
+        details = read_details(reply.body, self._mapping, subject.order_id, self._base_currency)
         if isinstance(details, str):
             return Unreadable(details, reply.body, 200)
         return Found(details=details, status=200)

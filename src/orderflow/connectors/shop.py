@@ -94,7 +94,7 @@ class Shop:
     def _draft(self, task: Task) -> Outbound:
         if task.details is None:
             raise FreezeError("details are needed")
-        order = read_order(task.details, self._mapping, task.order_id)
+        order = read_order(task.details, self._mapping, task.order_id, task.base)
         if isinstance(order, str):
             raise FreezeError(order)
         body = canonical(_new_order(order, task.reference))
@@ -196,6 +196,7 @@ def _new_order(order: ShopOrder, reference: str) -> dict[str, Json]:
         "tax": _money(order.tax),
         "duty": _money(order.duty),
         "fees": _money(order.fees),
+        "rounding": _money(order.rounding),
         "language": order.language,
         "shipping_address_romanised": order.shipping_address_romanised,
         "internal_note": order.internal_note,

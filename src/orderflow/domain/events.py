@@ -116,7 +116,8 @@ class DetailsFetched:
     `asked_after` is the last position we knew when the GET was sent. `settles_at` is when a later answer counts as a
     second, independent one: the sending time plus a window longer than the GET may lag behind Glopal's events.
     `basis` is a keyed digest of everything a shop request is built from. `said` is the status word as it came;
-    `status` is None where Glopal's documents do not name it.
+    `status` is None where Glopal's documents do not name it. `total` is in `currency`, the buyer's; one `base_currency`
+    is `rate` of it, where orders enter the shop in the store's own currency.
     """
 
     asked_after: Position
@@ -132,6 +133,8 @@ class DetailsFetched:
     basis: str = ""
     unmapped: tuple[str, ...] = ()
     money: str | None = None
+    base_currency: str | None = None
+    rate: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,8 @@ class EffectIntended:
     """The request is frozen (`digest`) and may be on the wire until `send_by`; from here only observation ends it.
 
     `counts_from`: look-ups sent from then on may count as absent (send_by + call timeout + settle window).
-    `seen` is the shop state of the target that the request was built for.
+    `seen` is the shop state of the target that the request was built for. `total` in `currency` is what a draft enters
+    the shop with; `rate` is what Glopal's total was divided by, None where it was not converted.
     """
 
     effect: Effect
@@ -175,6 +179,9 @@ class EffectIntended:
     send_by: datetime
     counts_from: datetime
     seen: ShopState | None = None
+    currency: str | None = None
+    total: Decimal | None = None
+    rate: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

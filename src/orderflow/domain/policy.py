@@ -52,6 +52,7 @@ def _age_limits() -> dict[Status, timedelta]:
 class StorePolicy:
     """How one store wants its orders handled. Older orders than `effects_from` get effects only by a retry.
 
+    `base_currency`: orders enter the shop converted to it; None: in their own.
     `ask_again`: when to ask Glopal again for something awaited, counted from its beginning; hourly afterwards, up to
     the age limit of the status. `reap_after`: when to look for strays, counted from the last draft's `send_by`; the
     last of them is the reap window.
@@ -59,7 +60,7 @@ class StorePolicy:
 
     mode: Mode = Mode.DRAFT_ON_RECEIVED
     effects_from: datetime | None = None
-    import_currency: ImportCurrency = ImportCurrency.ORDER
+    base_currency: str | None = None
     on_refusal: OnRefusal = OnRefusal.EXCEPTION
     early_accept: bool = False
     shadow: bool = False

@@ -15,8 +15,9 @@ from orderflow.domain.events import Ids
 from orderflow.domain.machine import Status
 from orderflow.glopal.jsontext import Json, NotJson, instant, parse, problem_of_text
 from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.money import Base, in_base, money_problem, read_base
 from orderflow.glopal.reading import shop_order
-from orderflow.glopal.shop_order import ShopOrder, Unmapped, money_problem
+from orderflow.glopal.shop_order import ShopOrder, Unmapped
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _STATUSES = {status.value: status for status in Status if status is not Status.NEW}
@@ -27,7 +28,8 @@ class Details:
     """One answer. `said` is the status word as it came; `status` None where Glopal's documents do not name it.
 
     `basis` is everything that a shop request is built from, in canonical bytes (personal: digest it with a key).
-    `unmapped` names required fields that were not found, `money` the first sum that does not hold, if any.
+    `unmapped` names required fields that were not found, `money` the first sum that does not hold, if any. `total` is
+    in the order's own `currency`; `base` is the store's own with its rate, where orders enter the shop in that.
     """
 
     said: str
@@ -41,18 +43,21 @@ class Details:
     money: str | None
     basis: bytes = field(repr=False)
     body: bytes = field(repr=False)
+    base: Base | None = None
 
 
 class _Unreadable(Exception):
     """A named field holds what it cannot hold; the message names it."""
 
 
-def read_details(raw: bytes, mapping: Mapping, order_id: str | None = None) -> Details | str:
+def read_details(
+    raw: bytes, mapping: Mapping, order_id: str | None = None, base_currency: str | None = None
+) -> Details | str:
     """The details in the body of a GET, or the problem: field and place, nothing personal.
 
     `id`, `status`: required (SAMPLE, STATED 8.1). `external`, `environment`, `currency`, `created_at`: null, absent, or
     of their type. With `order_id` given, details of another order are a problem. All the rest is read through the
-    mapping, and what is wrong there stands in `unmapped` and `money`.
+    mapping, and what is wrong there stands in `unmapped` and `money`. With `base_currency` there must be a rate of it.
     """
     value = parse(raw)
     if isinstance(value, NotJson):
@@ -60,21 +65,25 @@ def read_details(raw: bytes, mapping: Mapping, order_id: str | None = None) -> D
     if not isinstance(value, dict):
         return "the details are no object"
     try:
-        return _read(value, mapping, order_id, raw)
+        return _read(value, mapping, order_id, base_currency, raw)
     except _Unreadable as error:
         return str(error)
 
 
-def read_order(raw: bytes, mapping: Mapping, order_id: str | None = None) -> ShopOrder | str:
-    """The shop order in the body of a GET, or the problem: nothing personal."""
+def read_order(raw: bytes, mapping: Mapping, order_id: str | None = None, base: Base | None = None) -> ShopOrder | str:
+    """The shop order in the body of a GET, converted to `base` if that is given, or the problem: nothing personal."""
     details = read_details(raw, mapping, order_id)
     if isinstance(details, str):
         return details
     order = shop_order(parse(raw), mapping, details.currency)  # type: ignore[arg-type]  # it was JSON a moment ago
-    return f"not mapped: {', '.join(order.missing)}" if isinstance(order, Unmapped) else order
+    if isinstance(order, Unmapped):
+        return f"not mapped: {', '.join(order.missing)}"
+    return order if base is None else in_base(order, base)
 
 
-def _read(value: Dict[str, Json], mapping: Mapping, order_id: str | None, raw: bytes) -> Details:
+def _read(
+    value: Dict[str, Json], mapping: Mapping, order_id: str | None, base_currency: str | None, raw: bytes
+) -> Details:
     named = _text(value, "id", required=True)
     if order_id is not None and named != order_id:
         raise _Unreadable("id is another order's")
@@ -85,11 +94,16 @@ def _read(value: Dict[str, Json], mapping: Mapping, order_id: str | None, raw: b
         raise _Unreadable("currency is no ISO 4217 code")
     order = shop_order(value, mapping, currency)
     missing: tuple[str, ...] = ()
-    total, problem, basis = None, None, b""
+    total, problem, basis, base = None, None, b"", None
     if isinstance(order, Unmapped):
         missing = order.missing
     else:
         total, problem, basis = order.total, money_problem(order), order.basis()
+        base = None if base_currency is None else read_base(value, order.currency, base_currency)
+    if isinstance(base, str):
+        missing, basis, base = (base,), b"", None
+    elif base is not None and not isinstance(order, Unmapped):
+        basis = in_base(order, base).basis()
     return Details(
         said=said,
         status=_STATUSES.get(said),  # STATED (4): the set of statuses is open
@@ -102,6 +116,7 @@ def _read(value: Dict[str, Json], mapping: Mapping, order_id: str | None, raw: b
         money=problem,
         basis=basis,
         body=raw,
+        base=base,
     )
 
 

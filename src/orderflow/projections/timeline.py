@@ -48,7 +48,8 @@ def summary(event: e.Event) -> str:
             return f"Glopal reports {report}"
         case e.DetailsFetched(said=said, external=external, currency=currency, total=total):
             ids = f", accepted as {external}" if external else ""
-            return f"details say {said}, {total} {currency}{ids}"
+            money = f"{total} {currency}" if total is not None else "no total"
+            return f"details say {said}, {money}{ids}"
         case e.Malformed(problem=problem):
             return f"unreadable: {problem}"
         case e.EvidenceFound(source_id=source_id):
@@ -59,7 +60,8 @@ def summary(event: e.Event) -> str:
             seen = ", ".join(f"{s.shop_id} ({s.state})" for s in found) or "nothing"
             return f"looked up for {effect}: {seen}"
         case e.EffectIntended(effect=effect, attempt=attempt, target=target):
-            return f"{effect}{' of ' + target if target else ''}: intended, attempt {attempt}"
+            at = "" if event.rate is None else f" ({event.total} {event.currency}, rate {event.rate})"
+            return f"{effect}{' of ' + target if target else ''}: intended, attempt {attempt}{at}"
         case e.EffectDelivered(effect=effect, sighting=sighting):
             return f"{effect}: done" + (f", {sighting.shop_id} is now {sighting.state}" if sighting else "")
         case e.EffectNotExecuted(effect=effect, reason=reason, retry_in=retry_in):

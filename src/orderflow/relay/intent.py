@@ -18,7 +18,7 @@ from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import Fact, RaceError, load
 from orderflow.projections.planner import SHADOW
-from orderflow.relay.request import built, sealed_request
+from orderflow.relay.request import built, price, sealed_request
 from orderflow.relay.rows import follow
 from orderflow.relay.shadow import show
 from orderflow.relay.work import Call, Relay, Turn
@@ -108,6 +108,7 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     attempt = slot.attempt + 1 if slot is not None else 1
     try:
         decisions, request = built(turn, due)
+        asked = price(turn, due)
     except (FreezeError, IllegalTransition) as error:
         return _cannot(turn, due, attempt, str(error))
     send_by = row.now + timedelta(seconds=relay.windows.send)
@@ -115,7 +116,17 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
     digest = mac(relay.vault, row.key.store, request).hex()
     seen = order.shop.get(due.target)
     intended = EffectIntended(
-        due.effect, due.generation, attempt, due.target, digest, send_by, counts_from, seen.state if seen else None
+        effect=due.effect,
+        generation=due.generation,
+        attempt=attempt,
+        target=due.target,
+        digest=digest,
+        send_by=send_by,
+        counts_from=counts_from,
+        seen=seen.state if seen else None,
+        currency=asked.currency,
+        total=asked.total,
+        rate=asked.rate,
     )
     sealed = sealed_request(turn, request, attempt)
     outbox.change(

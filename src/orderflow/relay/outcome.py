@@ -118,6 +118,8 @@ def _observed(turn: Turn, call: Call, sight: Sight, source_id: str) -> list[Fact
                 basis=mac(turn.relay.vault, call.row.key.store, details.basis).hex(),
                 unmapped=details.unmapped,
                 money=details.money,
+                base_currency=details.base.currency if details.base is not None else None,
+                rate=details.base.rate if details.base is not None else None,
             )
             return [Fact(event, source_id, body=details.body)]
         case Unreadable(problem=problem, body=body):

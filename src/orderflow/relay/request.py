@@ -5,6 +5,8 @@ It never sends anything and records nothing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from orderflow.domain.decisions import Accept, Cancel, decide
 from orderflow.domain.due import Due
 from orderflow.domain.events import DetailsFetched, Effect, Event, ShopState
 from orderflow.domain.order import Order
+from orderflow.glopal.money import Base, converted
 from orderflow.relay.work import POLICY, Turn
 from orderflow.store.log import Sealed
 from orderflow.store.outbox import Row
@@ -29,6 +32,37 @@ def built(turn: Turn, due: Due) -> tuple[tuple[Event, ...], bytes]:
     """
     connector = turn.relay.tenants[turn.row.key.store].connectors[due.destination]
     return _decisions(turn.order, due), connector.freeze(_task(turn, due))
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a draft enters the shop with; `rate` is None where nothing was converted. All None for other effects."""
+
+    currency: str | None = None
+    total: Decimal | None = None
+    rate: Decimal | None = None
+
+
+def price(turn: Turn, due: Due) -> Price:
+    """The price in the request of `due`, for the intent. Raises `FreezeError` where the rate is not known."""
+    details = turn.order.details
+    if due.effect is not Effect.DRAFT or details is None:
+        return Price()
+    base = _base(turn)
+    if base is None or details.total is None:
+        return Price(details.currency, details.total)
+    same = base.currency == details.currency
+    return Price(base.currency, details.total if same else converted(details.total, base), base.rate)
+
+
+def _base(turn: Turn) -> Base | None:
+    """The store's own currency and its rate, as the details have it that the fold goes by; None: no conversion."""
+    wanted, details = turn.policy.base_currency, turn.order.details
+    if wanted is None:
+        return None
+    if details is None or details.rate is None or details.base_currency != wanted:
+        raise FreezeError(f"no rate of {wanted} is known for this order: `retry fetch` asks Glopal for it")
+    return Base(wanted, details.rate)
 
 
 def sealed_request(turn: Turn, request: bytes, attempt: int) -> Sealed:
@@ -79,6 +113,7 @@ def _task(turn: Turn, due: Due) -> Task:
         seen=seen.state if seen is not None else inserted,
         ids=due.ids,
         details=_details(turn) if due.effect is Effect.DRAFT else None,
+        base=_base(turn) if due.effect is Effect.DRAFT else None,
         amount=refund.amount if refund else None,
         currency=refund.currency if refund else None,
         reason=refund.reason if refund else order.cancel_reason or unasked,
