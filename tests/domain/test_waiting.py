@@ -104,13 +104,18 @@ def test_an_attempt_waits_for_its_reply_then_for_look_ups_then_for_the_next_try(
     slot = order.shop_slot
     assert slot is not None
     assert first(order) == Wait(
-        On.SHOP, "the reply to draft, attempt 1", "without one, a look-up tells what became of it", slot.send_by
+        On.SHOP,
+        "the reply to draft, attempt 1",
+        "without one, a look-up tells what became of it",
+        "it must have left",
+        slot.send_by,
     )
     unknown = then(order, EffectUnknown(Effect.DRAFT, 0, 1, "no answer"))
     assert first(unknown) == Wait(
         On.SHOP,
         "a look-up that shows what became of draft, attempt 1",
         "found: it is done; missing 2 times: it is sent again",
+        "a look-up may count it as missing",
         slot.counts_from,
     )
     looked = then(unknown, LookedUp(Effect.DRAFT, 0, 1, slot.counts_from))
@@ -118,7 +123,7 @@ def test_an_attempt_waits_for_its_reply_then_for_look_ups_then_for_the_next_try(
     again = then(looked, EffectNotExecuted(Effect.DRAFT, 0, 1, "absent 2 times", 7.0))
     one = first(again)
     assert (one.on, one.what) == (On.WORKER, "the next try of draft")
-    assert one.then == "attempt 2; 7 more may fail before it is parked"
+    assert (one.step, one.then) == ("attempt 2 is sent", "7 more may fail before it is parked for you")
     assert again.last is not None
     assert one.next_at == again.last.at + seconds(7)
     cancelled = then(again, CancelRequested("out_of_stock", "ada"))
@@ -137,12 +142,12 @@ def test_holds_wait_for_what_lifts_them():
 
 def test_what_is_due_waits_for_a_worker_and_shadow_says_that_nothing_is_sent():
     assert first(at(Status.RECEIVED)).what == "a worker to do draft"
-    assert "not sent (shadow)" in first(at(Status.RECEIVED), StorePolicy(shadow=True)).then
+    assert "not sent (shadow)" in first(at(Status.RECEIVED), StorePolicy(shadow=True)).step
 
 
 def test_the_next_report_is_named_with_what_follows():
     drafted = with_shop(at(Status.RECEIVED), DRAFTED)
-    assert first(drafted).what == "Glopal to report ready; if it stays silent it is asked"
+    assert first(drafted).what == "Glopal to report ready"
     assert first(drafted).then == "it is promoted and accepted"
     assert (
         first(at(Status.RECEIVED), StorePolicy(mode=Mode.CREATE_ON_READY)).then

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from orderflow.cli.headline import clock
 from orderflow.cli.means import moment, span
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
@@ -64,13 +65,17 @@ def around(view: View) -> tuple[Circumstance, ...]:
 def _pauses(view: View) -> Iterator[Circumstance]:
     query = sa.select(pauses.c.scope, pauses.c.reason, pauses.c.by, pauses.c.since).where(pauses.c.store == view.store)
     waiting = {row["destination"] for row in view.rows if not row["parked"] and row["next_at"] <= view.now}
+    parked = {one.effect.destination.value for one in view.order.parked}
     for scope, reason, by, since in view.conn.execute(query.order_by(pauses.c.scope)):
         if scope == "pull":
             continue  # the silence tells of it
-        what = f"nothing is sent to the {scope} or asked of it"
         who = "orderflow itself" if by == "orderflow" else by
-        text = f"{scope} of {view.store} is paused by {who} since {moment(since)} UTC ({reason}): {what}"
-        yield Circumstance("paused", text, scope in waiting, (f"{view.command} resume {view.store} {scope}",))
+        first = "; mend that first" if by == "orderflow" else ""
+        text = f"{scope} of {view.store} is paused by {who} since {clock(since, view.now)} ({reason}){first}"
+        stops, helps = scope in waiting, scope in {*waiting, *parked}
+        lines = (f"{view.command} resume {view.store} {scope}",) if helps else ()
+        if helps or scope in {row["destination"] for row in view.rows}:
+            yield Circumstance("paused", text, stops, lines)
 
 
 def _unread(view: View) -> Iterator[Circumstance]:

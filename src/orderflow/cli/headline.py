@@ -57,8 +57,5 @@ def _turn(found: dict[str, Any], now: datetime) -> str:
 def _wait(one: dict[str, Any], now: datetime) -> str:
     if one["next_at"] is None:
         return str(one["what"])
-    if one["next_at"] <= now:
-        return f"{one['what']}, due now"
-    asks = one["on"] == "glopal" and "if it stays silent" not in one["what"]
-    verb = "is asked" if asks else "next step"
-    return f"{one['what']} ({verb} {when(one['next_at'], now)})"
+    at = "now" if one["next_at"] <= now else f"at {when(one['next_at'], now)}"
+    return f"{one['what']} ({at}: {one['step']})"

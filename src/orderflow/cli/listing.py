@@ -5,7 +5,7 @@ It never changes anything, and says if the read model lags or the feed is silent
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from orderflow.cli import means
 from orderflow.cli.freshness import warn
+from orderflow.cli.headline import clock
 from orderflow.cli.means import Failure, InStore, one_of
 from orderflow.domain.machine import Status
 from orderflow.store.tables import orders
@@ -94,7 +95,7 @@ def list_(  # noqa: PLR0913  an option each
         means.print_json([dict(row._mapping) for row in found])  # noqa: SLF001  SQLAlchemy's public name
         return
     if found:
-        means.console().print(_table(found, several=len(names) > 1))
+        means.show(_table(found, now, several=len(names) > 1))
     more = f"; the first {len(found)} are shown, --limit shows more" if count > len(found) else ""
     means.say(f"{count} order{'' if count == 1 else 's'}{more}")
 
@@ -111,9 +112,9 @@ def length(name: str, text: str) -> timedelta:
         raise Failure(f"{name}: {text!r} is too long") from None
 
 
-def _table(rows: Any, *, several: bool) -> Table:
+def _table(rows: Any, now: datetime, *, several: bool) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    names = ("order", "status", "since (UTC)", "held", "attention", "shop order", "number", "total")
+    names = ("order", "status", "since (UTC)", "attention", "shop order", "number", "total")
     for name in names:
         table.add_column(name, justify="right" if name == "total" else "left", overflow="fold")
     for row in rows:
@@ -121,7 +122,7 @@ def _table(rows: Any, *, several: bool) -> Table:
         total = f"{row.total} {row.currency}" if row.total is not None else ""
         named = f"{row.store}/{row.order_id}" if several else row.order_id
         style = "red" if row.attention else None
-        flags = (", ".join(row.held), ", ".join(row.attention))
-        since = means.moment(row.status_since)
-        table.add_row(named, row.status, since, *flags, shop, row.shop_number or "", total, style=style)
+        since = clock(row.status_since, now) if row.status_since else ""
+        flags = ", ".join(row.attention)  # every hold is among them
+        table.add_row(named, row.status, since, flags, shop, row.shop_number or "", total, style=style)
     return table

@@ -59,7 +59,7 @@ def timeline(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = Fal
         table.add_row(at, str(line["position"]), line["type"], line["what"] + late, line["status"])
         for text in line["anomalies"]:
             table.add_row("", "", "", f"! {text}", "", style="yellow")
-    means.console().print(table)
+    means.show(table)
 
 
 _LATE: Final = 60

@@ -20,7 +20,7 @@ from typing import Annotated, Final
 import msgspec
 import sqlalchemy as sa
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from sqlalchemy.exc import DBAPIError
 
 from orderflow import app as composition
@@ -69,6 +69,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 def console() -> Console:
     """Where answers go."""
     return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, soft_wrap=False)
+
+
+def show(answer: RenderableType, where: Console | None = None) -> None:
+    """A table or the like: in colours on a terminal, without trailing blanks in a pipe."""
+    where = where or console()
+    if where.is_terminal:
+        where.print(answer)
+        return
+    with where.capture() as captured:
+        where.print(answer)
+    print(*(line.rstrip() for line in captured.get().splitlines()), sep="\n", file=where.file)
 
 
 def say(text: str) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orderflow.cli import means
 from orderflow.cli.headline import clock, when
 from orderflow.cli.means import span
 
@@ -36,7 +37,7 @@ def printed(found: dict[str, Any], console: Console, sections: Sequence[str]) ->
     for section in sections:
         for number, line in enumerate(_SECTIONS[section](found, now)):
             grid.add_row("" if number else section, line)
-    console.print(grid)
+    means.show(grid, console)
     helpful = list(commands(found))
     if helpful:
         console.print(Text("\nwhat helps", style=_LABEL))
@@ -85,15 +86,13 @@ def _shop(found: dict[str, Any], now: datetime) -> list[Line]:
 def _waiting(found: dict[str, Any], now: datetime) -> Iterator[Line]:
     for one in found["waiting"]:
         yield one["what"]
-        times = []
         if one["next_at"] is not None:
-            times.append(f"next: {when(one['next_at'], now)}" if one["next_at"] > now else "next: now")
+            at = when(one["next_at"], now) if one["next_at"] > now else "now"
+            yield _faint(f"{at}: {one['step']}")
         if one["until"] is not None:
-            times.append(f"until {when(one['until'], now)}, then it needs you")
+            yield _faint(f"{when(one['until'], now)}: it is left to you")
         if one["then"]:
-            times.append(f"then {one['then']}")
-        if times:
-            yield _faint("; ".join(times))
+            yield _faint(f"then: {one['then']}")
 
 
 def _holds(found: dict[str, Any], now: datetime) -> Iterator[Line]:
@@ -117,7 +116,7 @@ def _proof(proof: dict[str, Any] | None, now: datetime) -> Iterator[Text]:
     claimed = f", its own time {clock(proof['occurred_at'], now)}" if proof["occurred_at"] else ""
     recorded = f"recorded {when(proof['recorded_at'], now)}{claimed}"
     yield _faint(f"proof: {proof['position']} {proof['type']}, {recorded}: {proof['said']}")
-    yield _faint(f"       {proof['source']} knows it as {proof['source_id']}")
+    yield _faint(f"{proof['source']} knows it as {proof['source_id']}")
 
 
 def _under_way(found: dict[str, Any], now: datetime) -> Iterator[Line]:
@@ -160,7 +159,7 @@ def _attempts(found: dict[str, Any], now: datetime) -> Iterator[Line]:
 
 
 def _faint(text: str) -> Text:
-    return Text(f"  {text}", style=_FAINT)
+    return Text(text, style=_FAINT)
 
 
 def _around(found: dict[str, Any], now: datetime) -> Iterable[Line]:

@@ -43,7 +43,8 @@ def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
 def _holds(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     for hold in held(order, policy):
         settling = hold.reason in _ASKED_ABOUT and asks(order, policy)
-        text = f"held: {hold.detail}" + ("; Glopal is being asked" if settling else "")
+        lack = "the details lack " if hold.reason is HoldReason.UNMAPPED else ""
+        text = f"held: {lack}{hold.detail}" + ("; Glopal is being asked" if settling else "")
         mend = ("retry fetch",) if hold.reason in _READ_ANEW else ()
         commands = (*mend, f"release {hold.reason} {hold.position}")
         yield Attention(f"held_{hold.reason}", text, hold.position, commands, settling)

@@ -34,13 +34,14 @@ class On(StrEnum):
 class Wait:
     """One thing that an order waits for: `what` completes "waits for ...".
 
-    `next_at`: when orderflow next does something about it, by itself. `until`: when it leaves it to a person. `then`
-    is what follows once it has come.
+    At `next_at` orderflow itself does `step` about it; at `until` it leaves it to a person. `then` is what follows once
+    it has come.
     """
 
     on: On
     what: str
     then: str
+    step: str = ""
     next_at: datetime | None = None
     until: datetime | None = None
 
@@ -50,7 +51,7 @@ def waits(order: Order, policy: StorePolicy) -> tuple[Wait, ...]:
     if order.last is None:
         return ()
     if not in_scope(order, policy):
-        return tuple(Wait(On.GLOPAL, _ASKED_FOR, "no effects", due.not_before) for due in effects_due(order, policy))
+        return tuple(Wait(On.GLOPAL, _ASKED_FOR, "", _ASK, due.not_before) for due in effects_due(order, policy))
     return (
         *(_hold(order, policy, hold) for hold in held(order, policy)),
         *_parked(order),
@@ -63,6 +64,7 @@ def waits(order: Order, policy: StorePolicy) -> tuple[Wait, ...]:
     )
 
 
+_ASK: Final = "Glopal is asked"
 _ASKED_FOR: Final = "Glopal's answer to the fetch that was asked for"
 _LIFTED_BY: Final = {
     HoldReason.EVIDENCE: "a person to judge which of two contents is true, and to release the hold",
@@ -81,9 +83,10 @@ def _hold(order: Order, policy: StorePolicy, hold: Hold) -> Wait:
         first = order.dispute.answer
         what = "Glopal's answer" if first is None else f"a second answer of Glopal; the first said {first}"
         follows = f"{order.status} lifts the hold; two others that agree are followed"
-        return Wait(On.GLOPAL, what, follows, fetch_at(order, policy), _limit(order, policy, order.dispute.since.at))
+        until = _limit(order, policy, order.dispute.since.at)
+        return Wait(On.GLOPAL, what, follows, _ASK, fetch_at(order, policy), until)
     if hold.reason is HoldReason.MALFORMED and asks(order, policy):
-        return Wait(On.GLOPAL, "details that can be read", then, fetch_at(order, policy), _limit(order, policy))
+        return Wait(On.GLOPAL, "details that can be read", then, _ASK, fetch_at(order, policy), _limit(order, policy))
     return Wait(On.PERSON, _LIFTED_BY[hold.reason], then)
 
 
@@ -100,27 +103,29 @@ def _slot(order: Order, policy: StorePolicy, slot: Slot) -> Wait:
     there = On(slot.effect.destination.value)
     if slot.phase is Phase.AGAIN:
         if not still_wanted(order, policy, slot):
-            return Wait(On.WORKER, f"the end of {named}", "it is closed: nobody wants it any more", slot.again_at)
-        left = (
-            f"attempt {slot.attempt + 1}; {max(0, policy.max_attempts - slot.tries)} more may fail before it is parked"
-        )
-        return Wait(On.WORKER, f"the next try of {slot.effect}", left, slot.again_at)
+            return Wait(On.WORKER, f"the end of {named}", "nobody wants it any more", "it is closed", slot.again_at)
+        more = max(0, policy.max_attempts - slot.tries)
+        then = f"{more} more may fail before it is parked for you"
+        step = f"attempt {slot.attempt + 1} is sent"
+        return Wait(On.WORKER, f"the next try of {slot.effect}", then, step, slot.again_at)
     if not slot.unknown:
-        return Wait(there, f"the reply to {named}", "without one, a look-up tells what became of it", slot.send_by)
+        then = "without one, a look-up tells what became of it"
+        return Wait(there, f"the reply to {named}", then, "it must have left", slot.send_by)
     if slot.effect is Effect.REFUND:
         return Wait(On.PERSON, f"a person to look at Glopal whether refund {slot.target} was made", "nothing is resent")
     need = ABSENTS_NEEDED - slot.absents
     missing = "once more" if need == 1 else f"{need} times"
     then = f"found: it is done; missing {missing}: it is sent again"
-    return Wait(there, f"a look-up that shows what became of {named}", then, slot.counts_from)
+    what = f"a look-up that shows what became of {named}"
+    return Wait(there, what, then, "a look-up may count it as missing", slot.counts_from)
 
 
 def _writes(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     """What is due and was not begun."""
     for due in effects_due(order, policy):
         if not due.effect.reads and order.slot(due.destination) is None:
-            then = "it is planned and shown, not sent (shadow)" if policy.shadow else f"{due.destination} is called"
-            yield Wait(On.WORKER, f"a worker to do {due.effect}", then, due.not_before)
+            step = "it is planned and shown, not sent (shadow)" if policy.shadow else f"the {due.destination} is called"
+            yield Wait(On.WORKER, f"a worker to do {due.effect}", "", step, due.not_before)
 
 
 def _answers(order: Order, policy: StorePolicy) -> Iterator[Wait]:
@@ -130,21 +135,17 @@ def _answers(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     next_at = fetch_at(order, policy)
     if not order.confirmed:
         moved = order.moved or order.first
-        yield Wait(
-            On.GLOPAL,
-            f"details that confirm {order.status}",
-            "effects fall due",
-            next_at,
-            _limit(order, policy, moved.at if moved else None),
-        )
+        until = _limit(order, policy, moved.at if moved else None)
+        yield Wait(On.GLOPAL, f"details that confirm {order.status}", "effects fall due", _ASK, next_at, until)
     elif order.accepted is not None and order.status is Status.READY:
         until = _limit(order, policy, order.accepted.at)
-        yield Wait(On.GLOPAL, "Glopal to show ACCEPTED, for it took our accept", "it is accepted", next_at, until)
+        yield Wait(On.GLOPAL, "Glopal to show ACCEPTED, for it took our accept", "it is accepted", _ASK, next_at, until)
     elif order.cancelled is not None and order.status is not Status.CANCELLED:
         until = _limit(order, policy, order.cancelled.at)
-        yield Wait(On.GLOPAL, "Glopal to show CANCELLED, for it took our cancellation", "it is over", next_at, until)
+        what = "Glopal to show CANCELLED, for it took our cancellation"
+        yield Wait(On.GLOPAL, what, "it is over", _ASK, next_at, until)
     elif order.asked is not None:
-        yield Wait(On.GLOPAL, _ASKED_FOR, "it is judged anew", next_at)
+        yield Wait(On.GLOPAL, _ASKED_FOR, "it is judged anew", _ASK, next_at)
 
 
 def _exceptions(order: Order, policy: StorePolicy) -> Iterator[Wait]:
@@ -176,14 +177,14 @@ def _news(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     elif order.status is Status.RECEIVED and not watched and order.accepted is None:
         steps = "drafted, promoted" if policy.mode is Mode.CREATE_ON_READY else "promoted"
         then = f"it is {steps} and accepted"
-    what = f"Glopal to report {_NEXT[order.status]}"
-    yield Wait(On.GLOPAL, f"{what}; if it stays silent it is asked", then, fetch_at(order, policy))
+    step = "it is asked if it has stayed silent"
+    yield Wait(On.GLOPAL, f"Glopal to report {_NEXT[order.status]}", then, step, fetch_at(order, policy))
 
 
 def _strays(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     at = reap_at(order, policy)
     if at is not None:
-        yield Wait(On.SHOP, "a last look for stray drafts", "a stray is withdrawn", at)
+        yield Wait(On.SHOP, "a last look for stray drafts", "a stray is withdrawn", "the shop is looked through", at)
 
 
 def _limit(order: Order, policy: StorePolicy, since: datetime | None = None) -> datetime | None:
