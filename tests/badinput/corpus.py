@@ -1,6 +1,6 @@
 """Bad input as data: what may stand in a feed, and what must come of it.
 
-Each entry is one thing that has gone wrong somewhere, or that an attacker would try; `why` says which. Glopal's marks do not matter here: whatever the contract, these bytes may come.
+Each entry is one thing that has gone wrong somewhere, or that an attacker would try; `why` says which.
 """
 
 from __future__ import annotations
