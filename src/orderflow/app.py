@@ -31,7 +31,7 @@ from orderflow.glopal import openapi
 from orderflow.glopal.client import Client
 from orderflow.glopal.description import Described, described
 from orderflow.glopal.mapping import Mapping, mapping_from
-from orderflow.glopal.routes import routes
+from orderflow.glopal.route_settings import routes
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.anomalies import Anomalies

@@ -25,7 +25,7 @@ from orderflow.connectors.glopal import Glopal
 from orderflow.domain.events import Effect, Ids
 from orderflow.domain.machine import Status
 from orderflow.glopal.client import Client
-from orderflow.glopal.routes import routes
+from orderflow.glopal.route_settings import routes
 from orderflow.sandbox import GlopalOptions, Response
 
 from .benches import Bench, bench

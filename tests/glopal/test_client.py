@@ -14,7 +14,7 @@ from orderflow import sandbox
 from orderflow.glopal.client import Client, Closed, Endpoint, InvalidCursor, Later, RawPage
 from orderflow.glopal.codec import Page, read_page
 from orderflow.glopal.replies import Broken, NotSent, Reply
-from orderflow.glopal.routes import routes
+from orderflow.glopal.route_settings import routes
 from orderflow.sandbox import GlopalOptions
 
 KEY = "GL.very-secret"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from orderflow.glopal.routes import ROUTES, NoValue, RouteError, routes
+from orderflow.glopal.route_settings import routes
+from orderflow.glopal.routes import ROUTES, NoValue, RouteError
 
 
 def test_guesses_are_marked() -> None:

@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 import orderflow
-from orderflow.cli import checking, commanding, configuring, demo, listing, looking, means, running, sandbox, why
+from orderflow.cli import (
+    checking,
+    commanding,
+    configuring,
+    demo,
+    listing,
+    looking,
+    mapping,
+    means,
+    routes,
+    running,
+    sandbox,
+    why,
+)
 
 program = typer.Typer(
     name="orderflow",
@@ -52,6 +65,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "cancel": commanding.cancel,
     "release": commanding.release,
     "retry": commanding.retry,
+    "map": mapping.map_,
+    "routes": routes.routes,
     "rebuild": checking.rebuild,
     "verify": checking.verify,
     "demo": demo.run,

@@ -181,8 +181,6 @@ class _Work:
         words = schema.get("enum")
         if target == "reason" and isinstance(words, list):
             self.reasons = Reasons(tuple(word for word in words if isinstance(word, str)), required)
-            if required:
-                self.notes.append(f"{path} must be one of {', '.join(self.reasons.words)}; see `otherwise`")
         return f"{{{target}}}"
 
 

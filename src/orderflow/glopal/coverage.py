@@ -13,6 +13,7 @@ from typing import Final
 from orderflow.glopal.details import Details, read_details
 from orderflow.glopal.jsontext import Json, parse, token
 from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.money import Base
 from orderflow.glopal.places import Members, Place, chooses
 from orderflow.glopal.reading import MOST_LINES, Field, read
 from orderflow.glopal.shop_order import ShopOrder
@@ -27,14 +28,18 @@ _MOST: Final = 200
 class Coverage:
     """One order through one mapping.
 
-    `problem`: why these are no details at all; then the rest is empty. `order` is None if no shop order can be made;
-    `money` is the sum that does not hold. `left_over` names members that no place reads, lists as `items[].tax`.
+    `problem`: why these are no details at all; then the rest is empty. `order`, in its own currency, is None if no shop
+    order can be made, for want of what `unmapped` names; `money` is the sum that does not hold. `base` is the store's
+    own currency and its rate, where orders enter the shop in that. `left_over` names members that no place reads, those
+    of lists as `items[].tax`.
     """
 
     problem: str | None
     fields: tuple[Field, ...] = ()
     order: ShopOrder | None = None
+    unmapped: tuple[str, ...] = ()
     money: str | None = None
+    base: Base | None = None
     left_over: tuple[str, ...] = ()
 
     @property
@@ -53,16 +58,20 @@ class Coverage:
         return tuple(one.name for one in self.fields if one.place and one.value is None and not one.blocks)
 
 
-def coverage(raw: bytes, mapping: Mapping, order_id: str | None = None) -> Coverage:
-    """What `mapping` finds in the body of a GET. Never raises; names hold nothing personal, values do."""
-    details = read_details(raw, mapping, order_id)
+def coverage(raw: bytes, mapping: Mapping, order_id: str | None = None, base_currency: str | None = None) -> Coverage:
+    """What `mapping` finds in the body of a GET. Never raises; names hold nothing personal, values do.
+
+    `order_id` and `base_currency` as in `read_details`.
+    """
+    details = read_details(raw, mapping, order_id, base_currency)
     if not isinstance(details, Details):
         return Coverage(details)
     document = parse(raw)
     assert isinstance(document, Dict)  # read_details has read it
     reading = read(document, mapping, details.currency)
     left = dict.fromkeys(_left_over(document, _read_paths(mapping), ""))
-    return Coverage(None, reading.fields, reading.order, details.money, tuple(left)[:_MOST])
+    order = None if details.unmapped else reading.order
+    return Coverage(None, reading.fields, order, details.unmapped, details.money, details.base, tuple(left)[:_MOST])
 
 
 _EACH: Final = "*"

@@ -17,7 +17,8 @@ from orderflow.glopal.bodies import plain, template
 from orderflow.glopal.jsontext import Json
 from orderflow.glopal.openapi import DescriptionError, Document, Operation
 from orderflow.glopal.proofs import differences, success
-from orderflow.glopal.routes import PLACES, READS, ROUTES, Route, RouteError, Source, checked_path
+from orderflow.glopal.route_settings import checked_path
+from orderflow.glopal.routes import PLACES, READS, ROUTES, Route, RouteError, Source
 
 _STORE: Final = frozenset(
     {"storeid", "store", "storeidentifier", "storekey", "storename", "shopid", "shop", "merchantid", "shortname"}

@@ -90,7 +90,7 @@ def differences(document: Document, one: Operation, operation: str) -> Iterator[
         if 200 in _statuses(name):
             schema = _json(document, answer)
             if schema is None:
-                yield "the answer is not described as JSON"
+                yield "the members of the answer are not described"
                 return
             yield from _lacking(document, schema, _READ[operation], "")
             return

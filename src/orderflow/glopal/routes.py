@@ -9,9 +9,8 @@ cancel, refund and quote (reference 2, 5, 6, 7), and the name `limit`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -26,7 +25,7 @@ VALUES: Final = PLACES | {"ids.order_id", "ids.number", "reason", "amount", "amo
 
 QUERIES: Final = frozenset({"event", "after", "limit"})
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
-_HOLE = re.compile(r"\{([^{}]*)\}")
+HOLE = re.compile(r"\{([^{}]*)\}")
 
 
 class RouteError(ValueError):
@@ -110,7 +109,7 @@ class Route:
 
     def target(self, places: Dict[str, str], query: list[tuple[str, str]] | None = None) -> str:
         """The path with each place percent-encoded, and the query, by our names for the parameters."""
-        path = _HOLE.sub(lambda hole: quote(places[hole[1]], safe=""), self.path)
+        path = HOLE.sub(lambda hole: quote(places[hole[1]], safe=""), self.path)
         named = [(self.query[name], value) for name, value in query or [] if self.query.get(name)]
         return f"{path}?{urlencode(named, quote_via=quote)}" if named else path
 
@@ -135,8 +134,8 @@ class Route:
 
 def _fill(template: Json, values: Dict[str, Json]) -> Json:
     if isinstance(template, str):
-        whole = _HOLE.fullmatch(template)
-        return _value(whole[1], values) if whole else _HOLE.sub(lambda hole: _as_text(hole[1], values), template)
+        whole = HOLE.fullmatch(template)
+        return _value(whole[1], values) if whole else HOLE.sub(lambda hole: _as_text(hole[1], values), template)
     if isinstance(template, Dict):
         filled = {name: _fill(member, values) for name, member in template.items()}
         return {name: member for name, member in filled.items() if member is not None or template[name] is None}
@@ -187,113 +186,3 @@ ROUTES: Final[Dict[str, Route]] = MappingProxyType(
     }
 )
 READS: Final = frozenset({"events", "order"})
-
-
-def routes(overrides: Dict[str, object], base: Dict[str, Route] = ROUTES) -> Dict[str, Route]:
-    """`base` with settings put over it, `{"accept": {"method": ..., "path": ..., "body": ..., "success": ...}}`.
-
-    What is given counts as known, no longer as assumed. Raises `RouteError`.
-    """
-    table = dict(base)
-    for operation, given in overrides.items():
-        key = f"routes.{operation}"
-        if operation not in ROUTES:
-            raise RouteError(f"{key}: there is no such operation; known are {', '.join(ROUTES)}")
-        if not isinstance(given, Dict):
-            raise RouteError(f"{key}: must be a table")
-        table[operation] = _overridden(key, table[operation], given)
-    return MappingProxyType(table)
-
-
-_SETTINGS: Final = "operation, method, path, body, query, success, otherwise"
-
-
-def _overridden(key: str, route: Route, given: Dict[str, object]) -> Route:
-    for name, value in given.items():
-        match name, value:
-            case "method", str() if value.upper() in METHODS:
-                route = replace(route, method=value.upper(), source=Source.SETTINGS)
-            case "method", _:
-                raise RouteError(f"{key}.method: must be one of {', '.join(sorted(METHODS))}")
-            case "path", str():
-                route = replace(route, path=checked_path(f"{key}.path", value), source=Source.SETTINGS)
-            case "body", _:
-                _check_body(f"{key}.body", value)
-                route = replace(route, body=value, source=Source.SETTINGS)  # type: ignore[arg-type]  # checked above
-            case "query", Dict() if all(isinstance(called, str) for called in value.values()):
-                _check_names(f"{key}.query", value, QUERIES)
-                route = replace(route, query={**route.query, **value}, source=Source.SETTINGS)
-            case "success", Dict():
-                route = replace(route, success=_success(f"{key}.success", value))
-            case "otherwise", str():
-                words = route.reasons or Reasons(())
-                route = replace(route, reasons=replace(words, otherwise=value))
-            case "operation", str():
-                pass  # names an operation of the description: `description` reads it
-            case (("path" | "operation" | "otherwise"), _):
-                raise RouteError(f"{key}.{name}: must be a text")
-            case (("query" | "success"), _):
-                raise RouteError(f"{key}.{name}: must be a table{' of texts' if name == 'query' else ''}")
-            case _:
-                raise RouteError(f"{key}.{name}: there is no such setting; known are {_SETTINGS}")
-    return route
-
-
-def _success(key: str, given: Dict[str, object]) -> Success:
-    """`{status = 200, holds = {status = "ok"}}`; `status` may be a list, without `holds` the body is not looked at."""
-    for name in given:
-        if name not in {"status", "holds"}:
-            raise RouteError(f"{key}.{name}: there is no such setting; known are status, holds")
-    status, holds = given.get("status", 200), given.get("holds")
-    statuses = status if isinstance(status, list) else [status]
-    if not statuses or not all(isinstance(one, int) and 200 <= one < 300 for one in statuses):
-        raise RouteError(f"{key}.status: must be a number from 200 to 299, or a list of such")
-    if holds is not None and not isinstance(holds, Dict):
-        raise RouteError(f'{key}.holds: must be a table such as {{ status = "ok" }}; "{ANY}" stands for any value')
-    _check_reply(f"{key}.holds", holds)
-    return Success(tuple(statuses), holds, Source.SETTINGS)  # type: ignore[arg-type]  # checked above
-
-
-def _check_reply(key: str, holds: object) -> None:
-    match holds:
-        case Dict():
-            for name, member in holds.items():
-                _check_reply(f"{key}.{name}", member)
-        case None | bool() | int() | str() | Decimal():
-            pass
-        case _:
-            raise RouteError(f"{key}: must be a text, a whole number, true, false or a table of such")
-
-
-def checked_path(key: str, path: str) -> str:
-    """`path` as it may stand in a route. Raises `RouteError`."""
-    if not path.startswith("/") or not path.isascii() or not path.isprintable() or set(path) & set(" ?#\\"):
-        raise RouteError(f"{key}: must begin with / and have no query")
-    _check_names(key, _HOLE.findall(path), PLACES)
-    if set(_HOLE.sub("", path)) & set("{}"):
-        raise RouteError(f"{key}: has a brace without its counterpart")
-    return path
-
-
-def _check_body(key: str, body: object) -> None:
-    match body:
-        case str():
-            _check_names(key, _HOLE.findall(body), VALUES)
-        case Dict():
-            for name, member in body.items():
-                _check_body(f"{key}.{name}", member)
-        case list() | tuple():
-            for index, member in enumerate(body):
-                _check_body(f"{key}.{index}", member)
-        case None | bool() | int() | Decimal():
-            pass
-        case float() if body.is_integer():
-            pass
-        case _:
-            raise RouteError(f"{key}: has no JSON form")
-
-
-def _check_names(key: str, names: Iterable[str], known: frozenset[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise RouteError(f"{key}: {{{name}}} is not known here; known are {', '.join(sorted(known))}")
