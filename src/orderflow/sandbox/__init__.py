@@ -11,11 +11,12 @@ from orderflow.sandbox.glopal import Glopal, GlopalEntry
 from orderflow.sandbox.glopal_options import GlopalOptions
 from orderflow.sandbox.glopal_orders import AcceptCall, CancelCall, Refund
 from orderflow.sandbox.glopal_routes import ROUTE_STYLES, ROUTES
-from orderflow.sandbox.glopal_switches import SWITCHES, UnknownSwitch
+from orderflow.sandbox.glopal_switches import SWITCHES, WEBHOOK_SWITCHES, UnknownSwitch
 from orderflow.sandbox.ledger import Difference, Row, compare, reference_of
 from orderflow.sandbox.lives import Life, Player, Step, lives, play
 from orderflow.sandbox.server import Server, serve
 from orderflow.sandbox.shop import Shop, ShopEntry, ShopOptions
+from orderflow.sandbox.webhooks import WebhookOptions, Webhooks
 from orderflow.sandbox.wire import App, Request, Response
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ROUTE_STYLES",
     "SWITCHES",
     "UNCLEAR",
+    "WEBHOOK_SWITCHES",
     "WITHHELD",
     "AcceptCall",
     "App",
@@ -51,6 +53,8 @@ __all__ = [
     "ShopOptions",
     "Step",
     "UnknownSwitch",
+    "WebhookOptions",
+    "Webhooks",
     "compare",
     "deliver",
     "lives",

@@ -28,7 +28,7 @@ from orderflow.sandbox.glopal_orders import (
     refuse_accept,
     refuse_cancel,
 )
-from orderflow.sandbox.glopal_world import World
+from orderflow.sandbox.glopal_world import Notice, World
 from orderflow.sandbox.wire import Json, Request, Response
 
 ReturnStatus = Literal["REQUESTED", "AUTHORIZED", "CANCELLED", "PENDING", "DELIVERED"]
@@ -90,6 +90,16 @@ class Glopal:
         """Answer one request; changes state exactly as the real one would, and reaches nothing outside."""
         with self._lock:
             return glopal_api.answer(self._world, request, self._world.now())
+
+    def listen(self, listener: Callable[[Notice, datetime], None]) -> None:
+        """Have the listener told of every event from now on, as it becomes visible. It must be quick."""
+        with self._lock:
+            self._world.listeners.append(listener)
+
+    def settle(self) -> None:
+        """Let happen what has fallen due; every other call does so, too."""
+        with self._lock:
+            self._world.now()
 
     # ---- the lives of orders -------------------------------------------------------------------------------------
 

@@ -33,6 +33,16 @@ class Store:
     asked: int = 0  # pages of the feed served so far
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event as a webhook would tell of it; `event` and `order` are JSON texts."""
+
+    store: str
+    event_id: str
+    event: str
+    order: str | None  # None: there is no such order
+
+
 class World:
     """All stores, and the key that is good for each. `clock` returns aware UTC and never goes back."""
 
@@ -41,6 +51,7 @@ class World:
         self.rng = rng
         self.options = options
         self.stores: dict[str, Store] = {}
+        self.listeners: list[Callable[[Notice, datetime], None]] = []  # told of every event as it becomes visible
         self._clock = clock
         self._due: list[tuple[datetime, int, Callable[[datetime], None]]] = []
         self._sequence = count()
@@ -195,7 +206,16 @@ class World:
                 known.feed.append(entry)
             else:
                 self.later(visible_at, now, partial(_append, known.feed, entry))
+        if how.copies and self.listeners:
+            self.later(visible_at, now, partial(self._tell, store, order_id, event_id, entry))
         return event_id
+
+    def _tell(self, store: str, order_id: str, event_id: str, entry: Entry, at: datetime) -> None:
+        known = self.stores[store]
+        order = known.orders.get(order_id)
+        shown = order.as_of(at).decode() if order else None
+        for listener in self.listeners:
+            listener(Notice(store, event_id, self.event_text(known, entry), shown), at)
 
     def event_text(self, store: Store, entry: Entry) -> str:
         """The event as JSON."""
