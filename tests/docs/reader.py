@@ -49,17 +49,13 @@ class Reader:
     likeness: Likeness = field(default_factory=Likeness)
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     last: str = ""
+    control: str = ""
 
     def follow(self, step: Block | Setting) -> None:
         """Do what this step says."""
         match step:
-            case Setting(what="world"):
-                world = self.world()
-                self.likeness.names |= world.ports
-                self._shell(f"export ORDERFLOW_CONFIG={world.config}")
             case Setting(what=what):
-                _, name, state, *more = what.split()
-                STATES[state](self, name, more)
+                self._set(*what.split())
             case Block() if step.says("skip") is not None:
                 pass
             case Block() if (name := step.says("file")) is not None:
@@ -68,6 +64,33 @@ class Reader:
                 assert self.likeness.like(step.text.splitlines(), self.last), self._unlike(step.text)
             case Block(kind="sh" | "console"):
                 self._type(step)
+
+    def _set(self, what: str, *more: str) -> None:
+        match what, more:
+            case "world", ():
+                world = self.world()
+                self.likeness.names |= world.ports
+                self.control = world.control
+                self._shell(f"export ORDERFLOW_CONFIG={world.config}")
+            case "sandbox", keys:
+                self.open_sandbox()
+                for name, key in zip(keys, ("GL.sandbox", "shop-sandbox"), strict=True):
+                    (self.home / name).write_text(f"{key}\n")
+                    (self.home / name).chmod(0o600)
+            case "ctrl-c", ():
+                stop(self.running.pop())
+            case "order", (name, state, *positions):
+                STATES[state](self, name, positions)
+            case _:
+                raise AssertionError(f"what is {what} {' '.join(more)}?")
+
+    def open_sandbox(self) -> Path:
+        """Start a sandbox of one's own, and return its settings. It stands for the page's Glopal and shop."""
+        self._start("orderflow sandbox", ["Ctrl-C ends it."])
+        glopal, shop, control = (f"http://127.0.0.1:{self.likeness.names[port]}" for port in ("8701", "8702", "8703"))
+        self.control = control
+        self.likeness.names |= {"https://glopal.example.com": glopal, "https://shop.example.com/orderflow": shop}
+        return self.home / "orderflow-sandbox" / "orderflow.toml"
 
     def _type(self, block: Block) -> None:
         typed = list(commands(block))
@@ -127,9 +150,8 @@ class Reader:
 
     def leave(self) -> None:
         """Press Ctrl-C in every terminal that is still busy, the latest first."""
-        for process in reversed(self.running):
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(timeout=30)
+        while self.running:
+            stop(self.running.pop())
 
 
 def free_ports() -> dict[str, str]:
@@ -161,19 +183,24 @@ def open_world() -> tuple[World, Reader]:
         raise AssertionError
 
     starter = Reader(home(), none)
-    starter._start("orderflow sandbox", ["Ctrl-C ends it."])
-    config = starter.home / "orderflow-sandbox" / "orderflow.toml"
+    config = starter.open_sandbox()
     code, said = starter._shell(f"export ORDERFLOW_CONFIG={config}; orderflow migrate")
     assert code == 0, said
     starter._start("orderflow work", [])
     ports = {name: real for name, real in starter.likeness.names.items() if name.isdigit()}
-    return World(config, f"http://127.0.0.1:{ports['8703']}", ports), starter
+    return World(config, starter.control, ports), starter
 
 
 def close(reader: Reader) -> None:
     """End what it started and take its directory away."""
     reader.leave()
     shutil.rmtree(reader.home, ignore_errors=True)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Press Ctrl-C; it ends well."""
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=30) == 0, process.args
 
 
 def wait(until: Callable[[], object]) -> None:
@@ -188,7 +215,7 @@ def wait(until: Callable[[], object]) -> None:
 
 
 def _post(reader: Reader, path: str) -> str:
-    request = urllib.request.Request(f"{reader.world().control}/acme/{path}", method="POST")
+    request = urllib.request.Request(f"{reader.control}/acme/{path}", method="POST")
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read().decode().strip()
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from . import reader
-from .pages import PAGES, ROOT, RUN, Block, Setting, steps
+from .pages import PAGES, ROOT, RUN, Block, steps
 
 FOLLOWED = [page for page in PAGES if any(isinstance(s, Block) and s.kind in RUN for s in steps(page))]
 SKIPPED = [
@@ -48,11 +48,3 @@ def test_a_reader_can_follow(page, world):
 def test_what_is_not_run_says_why(why):
     assert why.startswith("needs "), "say what it needs that is not here"
     pytest.skip(why)
-
-
-def test_comments_for_this_test_are_understood():
-    for page in PAGES:
-        for step in steps(page):
-            if isinstance(step, Setting):
-                what, *more = step.what.split()
-                assert (what, len(more)) == ("world", 0) or (what == "order" and more[1] in reader.STATES), step
