@@ -109,7 +109,7 @@ def test_the_store_of_the_file_is_found(home, monkeypatch, name):
         ({"WORKER": "3"}, "ORDERFLOW_WORKER: there is no such setting; did you mean ORDERFLOW_WORKERS?"),
         (
             {"STORES__ACME__GLOPAL__POLL_SECOND": "3"},
-            "ORDERFLOW_STORES__ACME__GLOPAL__POLL_SECOND: there is no such setting; did you mean ORDERFLOW_STORES__ACME",
+            "ORDERFLOW_STORES__ACME__GLOPAL__POLL_SECOND: there is no such setting; did you mean ORDERFLOW_STORES__",
         ),
         ({"STORES__ACME": "3"}, "ORDERFLOW_STORES__ACME: is a table"),
         ({"STORES": "3"}, "ORDERFLOW_STORES: is a table"),

@@ -1,0 +1,78 @@
+"""Examines an installation: settings, database, and how the river flows; before going live also Glopal and the shop.
+
+It never writes anything anywhere: not into the log, not at Glopal, not in the shop.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from orderflow import app as composition
+from orderflow.app import App
+from orderflow.config import Reading, Settings
+from orderflow.doctor import at_glopal, at_shop, database, flow, newest, plausible
+from orderflow.doctor.finding import Finding, Level, failure, ok, warning
+from orderflow.store import log
+from orderflow.store.embedded import EmbeddedError
+
+__all__ = ["Finding", "Level", "examined"]
+
+_LEAST_SPACE: Final = 2 * 1024**3
+
+
+def examined(
+    reading: Reading, stores: Sequence[str] = (), *, go_live: bool = False, command: str = "orderflow"
+) -> Iterator[Finding]:
+    """Every finding, in the order of looking; `stores`: only these. `command` is how to call orderflow in advice."""
+    settings = reading.settings
+    mistakes = list(reading.mistakes if settings is None else composition.mistakes(settings))
+    mend = "each key is explained in docs/reference/settings.md"
+    yield from (failure("settings", mistake, mend) for mistake in mistakes)
+    yield from (warning("settings", doubt, mend) for doubt in reading.warnings)
+    if settings is None or mistakes:
+        return
+    yield ok("settings", f"good, for {', '.join(sorted(settings.stores))}")
+    yield from _with_database(settings, stores or sorted(settings.stores), go_live=go_live, command=command)
+
+
+def _with_database(settings: Settings, stores: Sequence[str], *, go_live: bool, command: str) -> Iterator[Finding]:
+    try:
+        with composition.database(settings) as url:
+            if settings.database_url is None:
+                yield _space(settings)
+            yield from database.checked(url, settings, command)
+            if not database.is_fit(url):
+                return
+            app = composition.build(settings, url)
+            try:
+                for store in stores:
+                    yield from _store(app, settings, store, go_live=go_live, command=command)
+            finally:
+                composition.close(app)
+    except EmbeddedError as error:
+        yield failure(
+            "database", f"orderflow's own Postgres does not start: {error}", "mend data_dir, or set database_url"
+        )
+
+
+def _space(settings: Settings) -> Finding:
+    home = settings.data_dir.expanduser().absolute()
+    folder = next(one for one in (home, *home.parents) if one.exists())
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1024**3:.1f} GB are free for orderflow's own Postgres"
+    return ok("disk", found) if free >= _LEAST_SPACE else warning("disk", found, "make room, or move data_dir")
+
+
+def _store(app: App, settings: Settings, name: str, *, go_live: bool, command: str) -> Iterator[Finding]:
+    store, client = settings.stores[name], app.feeds[name].client
+    with app.engine.connect() as conn:
+        yield from flow.checked(conn, app, name, command)
+        recorded = log.head(conn, name) > 0
+        order_ids = newest.recorded(conn, name)
+    if go_live:  # no transaction stands open while the world is asked
+        yield from at_glopal.checked(name, store, client, recorded=recorded)
+        yield from newest.checked(name, store, client, order_ids)
+        yield from at_shop.checked(name, store)
+        yield from plausible.checked(name, store, settings)

@@ -1,0 +1,147 @@
+"""Does the river flow, for one store: is the feed read, are the read models up to date, is anything stuck?
+
+It reads our own tables only, and never changes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from orderflow.app import PROJECTIONS, App
+from orderflow.doctor.finding import Finding, failure, ok, warning
+from orderflow.projections.planner import Planner
+from orderflow.store import log, progress
+from orderflow.store.vault import VaultError, key
+
+READERS: Final = (*(projection.name for projection in PROJECTIONS), Planner.name)
+FAR_BEHIND: Final = 500
+"""Events that a worker reads within seconds."""
+LATE: Final = timedelta(minutes=10)
+"""What has been due for longer, no worker has looked at."""
+
+
+def checked(conn: sa.Connection, app: App, store: str, command: str) -> Iterator[Finding]:
+    """Everything about one store that our own tables tell."""
+    now = _now(conn)
+    yield _master_key(conn, app, store)
+    yield _pull(conn, app, store, now, command)
+    yield _pauses(conn, store, command)
+    yield _readers(conn, store, command)
+    yield _overdue(conn, store, command)
+    yield _unknown(conn, store, now, command)
+    yield _waiting(conn, store, command)
+
+
+def _now(conn: sa.Connection) -> datetime:
+    found: datetime = conn.execute(sa.text("SELECT orderflow.wall_clock()")).scalar_one()
+    return found
+
+
+def _master_key(conn: sa.Connection, app: App, store: str) -> Finding:
+    """Whether the master key is the one that this store's data were sealed with."""
+    row = conn.execute(_NEWEST_KEY, {"store": store}).one_or_none()
+    if row is None:
+        return ok("master key", "nothing is sealed yet; keep a copy of the key away from the database", store)
+    try:
+        key(conn, app.vault, store, row.order_id, row.key_id)
+    except VaultError:
+        mend = "put the former key back at master_key_file; without it, personal data are lost"
+        return failure("master key", "does not open what is sealed", mend, store)
+    return ok("master key", "opens what is sealed; keep a copy of it away from the database", store)
+
+
+_NEWEST_KEY: Final = sa.text(
+    "SELECT order_id, key_id FROM orderflow_vault.keys "
+    "WHERE store = :store AND destroyed_at IS NULL ORDER BY created_at DESC LIMIT 1"
+)
+
+
+def _pull(conn: sa.Connection, app: App, store: str, now: datetime, command: str) -> Finding:
+    last = progress.last_pull(conn, store)
+    paused = progress.paused(conn, store).get("pull")
+    since = "was never read" if last is None else f"was read {_ago(now - last)} ago"
+    if paused is not None:
+        mend = f"mend the reason, then `{command} resume {store} pull`"
+        return failure("feed", f"{since}; the pull is paused: {paused[0]}", mend, store)
+    mend = f"start a worker: `{command} work`"
+    if last is None:
+        return warning("feed", since, mend, store)
+    longest = max(timedelta(minutes=1), timedelta(seconds=10 * app.poll_seconds[store]))
+    return ok("feed", since, store) if now - last <= longest else failure("feed", since, mend, store)
+
+
+def _pauses(conn: sa.Connection, store: str, command: str) -> Finding:
+    found = {scope: why for scope, why in progress.paused(conn, store).items() if scope != "pull"}
+    if not found:
+        return ok("pauses", "none", store)
+    told = "; ".join(f"{scope} since {since:%Y-%m-%d %H:%M} UTC: {why}" for scope, (why, since) in found.items())
+    lift = " and ".join(f"`{command} resume {store} {scope}`" for scope in found)
+    return failure("pauses", told, f"mend the reason, then {lift}", store)
+
+
+def _readers(conn: sa.Connection, store: str, command: str) -> Finding:
+    head = log.head(conn, store)
+    behind = {name: head - place for name, place in progress.positions(conn, READERS, store).items() if place < head}
+    if not behind:
+        return ok("readers", f"all have read all {head} events", store)
+    told = ", ".join(f"{name} by {count} events" for name, count in behind.items())
+    if max(behind.values()) < FAR_BEHIND:
+        return ok("readers", f"a little behind: {told}", store)
+    return warning("readers", f"behind the log: {told}", f"start a worker: `{command} work`", store)
+
+
+def _overdue(conn: sa.Connection, store: str, command: str) -> Finding:
+    count = conn.execute(_OVERDUE, {"store": store, "late": LATE}).scalar_one()
+    if not count:
+        return ok("effects", "none is overdue", store)
+    found = f"{count} should have been looked at for {_ago(LATE)}"
+    return warning("effects", found, f"start a worker: `{command} work`; or lift pauses", store)
+
+
+_OVERDUE: Final = sa.text(
+    "SELECT count(*) FROM orderflow.outbox WHERE store = :store AND NOT parked "
+    "AND greatest(next_at, lease_until) < orderflow.wall_clock() - :late"
+)
+
+
+def _unknown(conn: sa.Connection, store: str, now: datetime, command: str) -> Finding:
+    count, oldest = conn.execute(_UNKNOWN, {"store": store, "late": LATE}).one()
+    if not count:
+        return ok("outcomes", "none has been unknown for long", store)
+    found = f"{count} calls have an unknown outcome, the oldest for {_ago(now - oldest)}"
+    mend = f"see `{command} orders list --store {store} --attention`; look-ups go on by themselves while a worker runs"
+    return warning("outcomes", found, mend, store)
+
+
+_UNKNOWN: Final = sa.text(
+    "SELECT count(*), min(send_by) FROM orderflow.outbox WHERE store = :store AND state IN ('intent', 'unknown') "
+    "AND send_by < orderflow.wall_clock() - :late"
+)
+
+
+def _waiting(conn: sa.Connection, store: str, command: str) -> Finding:
+    """Orders that wait for a person, by kind."""
+    kinds = conn.execute(_WAITING, {"store": store}).all()
+    if not kinds:
+        return ok("orders", "none waits for a person", store)
+    told = ", ".join(f"{kind} {count}" for kind, count in kinds)
+    mend = f"`{command} orders list --store {store} --attention`, then `{command} why ORDER`"
+    return warning("orders", f"some wait for a person: {told}", mend, store)
+
+
+_WAITING: Final = sa.text(
+    "SELECT kind, count(*) FROM orderflow.orders, unnest(attention) AS kind WHERE store = :store "
+    "GROUP BY kind ORDER BY 2 DESC, 1"
+)
+
+
+def _ago(length: timedelta) -> str:
+    seconds = max(0, round(length.total_seconds()))
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
