@@ -1,4 +1,4 @@
-"""The glossary is the code's own vocabulary: no word in it that the code does not use, no word of a closed set missing."""
+"""The glossary is the code's own vocabulary: no word in it that the code does not use, none of a closed set missing."""
 
 import re
 from enum import StrEnum
