@@ -141,30 +141,22 @@ def read(**members: Any) -> Details:
 
 
 @pytest.mark.parametrize(
-    ("rates", "problem"),
-    [
-        (..., "exchange_rates.USD.rate"),
-        (None, "exchange_rates.USD.rate"),
-        ({}, "exchange_rates.USD.rate"),
-        ([], "exchange_rates.USD.rate"),
-        ("USD", "exchange_rates.USD.rate"),
-        ({"USD": None}, "exchange_rates.USD.rate"),
-        ({"USD": 0.91}, "exchange_rates.USD.rate"),
-        ({"EUR": {"rate": 1}}, "exchange_rates.USD.rate"),
-        ({"USD": {"rate": 0}}, "exchange_rates.USD.rate is no rate above zero"),
-        ({"USD": {"rate": -0.9}}, "exchange_rates.USD.rate is no rate above zero"),
-        ({"USD": {"rate": True}}, "exchange_rates.USD.rate is no rate above zero"),
-        ({"USD": {"rate": "a"}}, "exchange_rates.USD.rate is no rate above zero"),
-        ({"USD": {"rate": 1e40}}, "exchange_rates.USD.rate is no rate above zero"),
-        ({"USD": {"rate": "Infinity"}}, "exchange_rates.USD.rate is no rate above zero"),
-        ({"USD": {"rate": "NaN"}}, "exchange_rates.USD.rate is no rate above zero"),
-    ],
+    "rates", [..., None, {}, [], "USD", {"USD": None}, {"USD": 0.91}, {"EUR": {"rate": 1}}, {"USD": {"rate": None}}]
 )
-def test_a_rate_that_is_none_is_named_and_never_one(rates: Any, problem: str) -> None:
+def test_a_rate_that_is_not_there_is_named_and_never_one(rates: Any) -> None:
     """The order is held for it, its own total is known, and no request can be built."""
     details = read(exchange_rates=rates)
-    assert (details.unmapped, details.base, details.basis) == ((problem,), None, b"")
+    assert (details.unmapped, details.money) == (("exchange_rates.USD.rate",), None)
+    assert (details.base, details.basis) == (None, b"")
     assert (details.total, details.currency) == (Decimal("162.48"), "EUR")
+
+
+@pytest.mark.parametrize("rate", [0, -0.9, "0.00", True, "a", "", 1e40, 1e-40, "Infinity", "NaN", [1], {"rate": 1}])
+def test_a_rate_that_cannot_be_is_named_and_never_one(rate: Any) -> None:
+    """Zero, below, or no number at all."""
+    details = read(exchange_rates={"USD": {"rate": rate}})
+    assert (details.unmapped, details.money) == ((), "exchange_rates.USD.rate is no rate above zero")
+    assert (details.base, details.basis) == (None, b"")
 
 
 def test_a_rate_is_read_as_exactly_as_it_came() -> None:

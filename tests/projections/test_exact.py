@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from orderflow import codec, intake, orders
 from orderflow.domain import events as e
-from orderflow.domain.events import Position
+from orderflow.domain.events import Effect, Position
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.order import Order
 from orderflow.glopal.codec import Page, read_page
@@ -67,6 +67,18 @@ def test_a_price_survives(app, store):
     assert order(app, store, "1-1").details.total == PRICE
 
 
+OLD_INTENT = (
+    '{"effect":"draft","generation":0,"attempt":1,"target":"","digest":"d","send_by":"2026-01-01T00:00:00Z",'
+    '"counts_from":"2026-01-01T00:00:00Z","seen":null}'
+)
+OLD_DETAILS = (
+    '{"asked_after":1,"sent_at":"2026-01-01T00:00:00Z","settles_at":"2026-01-01T00:00:00Z","status":"READY",'
+    '"said":"READY","external":null,"environment":null,"currency":null,"total":"19.990000000000000001",'
+    '"created_at":null,"basis":"","unmapped":[],"money":null}'
+)
+"""As they were written before there was a base currency."""
+
+
 def record(kind: str, clear: str, **more) -> Record:
     """A stored event as the log gives it."""
     given = {"source": "effect", "source_id": "s", "occurred_at": None, "meta": "{}"} | more
@@ -102,6 +114,8 @@ def test_an_order_reads_back_from_its_snapshot(app, store):
         ("DetailsFetched", "{}", e.Unrecognised("DetailsFetched")),
         ("EffectIntended", '{"effect":"dance"}', e.Unrecognised("EffectIntended")),
         ("NoteAdded", '{"by":"ann","new":1}', e.NoteAdded("ann")),
+        ("EffectIntended", OLD_INTENT, e.EffectIntended(Effect.DRAFT, 0, 1, "", "d", T0, T0, None)),
+        ("DetailsFetched", OLD_DETAILS, e.DetailsFetched(Position(1), T0, T0, Status.READY, "READY", total=PRICE)),
         ("Unrecognised", '{"name":"order.painted"}', e.Unrecognised("order.painted")),
         ("Unrecognised", '{"name":"order.ready"}', e.Reported(Report.READY)),
         ("Unrecognised", "[1", e.Unrecognised("")),

@@ -153,7 +153,10 @@ class Stage:
             transport=self.to_shop,
         )
         self.feed = Feed(self.store, client, FEED_NAMES, 20)
-        self.connectors = {Destination.GLOPAL: GlopalConnector(client), Destination.SHOP: self.shop_connector}
+        self.connectors = {
+            Destination.GLOPAL: GlopalConnector(client, base_currency=self.policy.base_currency),
+            Destination.SHOP: self.shop_connector,
+        }
         self.relay = self.worker("a")
 
     def worker(self, owner: str, *others: Stage) -> Relay:

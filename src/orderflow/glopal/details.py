@@ -98,12 +98,17 @@ def _read(
     if isinstance(order, Unmapped):
         missing = order.missing
     else:
-        total, problem, basis = order.total, money_problem(order), order.basis()
+        total, problem = order.total, money_problem(order)
         base = None if base_currency is None else read_base(value, order.currency, base_currency)
-    if isinstance(base, str):
-        missing, basis, base = (base,), b"", None
-    elif base is not None and not isinstance(order, Unmapped):
-        basis = in_base(order, base).basis()
+        match base:
+            case None:
+                basis = order.basis()
+            case Base():
+                basis = in_base(order, base).basis()
+            case Unmapped():
+                missing = base.missing
+            case wrong:
+                problem = problem or wrong
     return Details(
         said=said,
         status=_STATUSES.get(said),  # STATED (4): the set of statuses is open
@@ -116,7 +121,7 @@ def _read(
         money=problem,
         basis=basis,
         body=raw,
-        base=base,
+        base=base if isinstance(base, Base) else None,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from orderflow.glopal.jsontext import Json, amount, money
 from orderflow.glopal.places import at
-from orderflow.glopal.shop_order import Line, ShopOrder
+from orderflow.glopal.shop_order import Line, ShopOrder, Unmapped
 
 _EXACT: Final = Context(prec=200)
 """The default context would round sums of long decimals."""
@@ -91,8 +91,8 @@ class Base:
     rate: Decimal
 
 
-def read_base(details: Json, currency: str, base: str) -> Base | str:
-    """The rate between the order's `currency` and `base`, or the place where none stands (SAMPLE, STATED 8.2).
+def read_base(details: Json, currency: str, base: str) -> Base | Unmapped | str:
+    """The rate between the order's `currency` and `base` (SAMPLE, STATED 8.2), where none stands, or what is wrong.
 
     In its own currency an order needs no rate; one that is given all the same must be 1.
     """
@@ -102,7 +102,7 @@ def read_base(details: Json, currency: str, base: str) -> Base | str:
         return Base(base, Decimal(1))
     rate = amount(value)
     if value is None:
-        return place
+        return Unmapped((place,))
     if rate is None or rate <= 0:
         return f"{place} is no rate above zero"
     return Base(base, rate) if base != currency or rate == 1 else f"{place} is not 1"
