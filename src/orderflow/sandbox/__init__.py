@@ -13,7 +13,8 @@ from orderflow.sandbox.glopal_orders import AcceptCall, CancelCall, Refund
 from orderflow.sandbox.glopal_routes import ROUTE_STYLES, ROUTES
 from orderflow.sandbox.glopal_switches import SWITCHES, WEBHOOK_SWITCHES, UnknownSwitch
 from orderflow.sandbox.ledger import Difference, Row, compare, reference_of
-from orderflow.sandbox.lives import Life, Player, Step, lives, play
+from orderflow.sandbox.lives import Life, Step, lives
+from orderflow.sandbox.player import Player, play
 from orderflow.sandbox.server import Server, serve
 from orderflow.sandbox.shop import Shop, ShopEntry, ShopOptions
 from orderflow.sandbox.webhooks import WebhookOptions, Webhooks
