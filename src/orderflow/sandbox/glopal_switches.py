@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from orderflow.sandbox.glopal_options import GlopalOptions
@@ -81,7 +82,7 @@ def allowed(settings: tuple[object, ...]) -> str:
 
 def time_of(given: object) -> timedelta | None:
     """The time in `5 s`, `0.5 s`, `5` or a number; None for anything else."""
-    if isinstance(given, int | float) and not isinstance(given, bool):
+    if isinstance(given, int | float | Decimal) and not isinstance(given, bool):
         given = str(given)
     found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?s?", given) if isinstance(given, str) else None
     return timedelta(seconds=float(found[1])) if found else None
