@@ -28,8 +28,8 @@ def check_due(order: Order, policy: StorePolicy) -> tuple[Due, ...]:
     _commands_pass(order, due)
     if policy.mode is Mode.OBSERVE and order.accept_ids is None:
         assert not names & {Effect.DRAFT, Effect.PROMOTE, Effect.ACCEPT}
-    if policy.effects_from is not None and order.born is not None and order.born < policy.effects_from:
-        assert order.redriven or names <= ({Effect.FETCH} if order.asked else set())
+    if not _in_scope(order, policy):
+        assert names <= ({Effect.FETCH} if order.asked else set())
     return due
 
 
@@ -92,7 +92,8 @@ def _foreign(order: Order, policy: StorePolicy, due: tuple[Due, ...], names: set
 
 
 def _in_scope(order: Order, policy: StorePolicy) -> bool:
-    return policy.effects_from is None or order.redriven is not None or order.born is None or order.born >= policy.effects_from
+    taken = order.redriven is not None or order.draft_send_by is not None
+    return policy.effects_from is None or taken or order.born is None or order.born >= policy.effects_from
 
 
 def _held(order: Order, policy: StorePolicy, names: set[Effect]) -> None:

@@ -345,6 +345,16 @@ def test_older_orders_get_effects_only_by_a_redrive() -> None:
     assert writes(order, StorePolicy(effects_from=T0)) == ["draft"]
 
 
+def test_a_later_effects_from_leaves_nothing_behind() -> None:
+    """An order whose draft was sent is served to its end; one that had not begun is left alone."""
+    later = StorePolicy(effects_from=T0 + seconds(10**6))
+    begun = then(sent(at(Status.RECEIVED), Effect.DRAFT), EffectDelivered(Effect.DRAFT, 0, 1, DRAFTED))
+    cancelled = then(begun, Reported(Report.CANCELLED))
+    cancelled = then(cancelled, answer(cancelled, Status.CANCELLED))
+    assert writes(cancelled, later) == ["withdraw s1"]
+    assert writes(at(Status.READY), later) == []
+
+
 def test_reaping_looks_until_the_window_closes() -> None:
     """Three look-ups, counted from the last draft's `send_by`, also for a cancelled order with nothing recorded."""
     order = sent(at(Status.RECEIVED), Effect.DRAFT)

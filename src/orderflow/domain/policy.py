@@ -116,8 +116,9 @@ def is_stopped(order: Order) -> bool:
 def in_scope(order: Order, policy: StorePolicy) -> bool:
     """Does the order get effects? Those born before `effects_from` do not, unless a person retries one of them.
 
-    Retrying the fetch is no such thing: who asks what Glopal shows today asks for nothing to be done about it.
+    Retrying the fetch is no such thing: who asks what Glopal shows today asks for nothing to be done about it. An order
+    whose draft was sent is served to its end: else a later `effects_from` would leave what we made in the shop.
     """
-    if policy.effects_from is None or order.redriven is not None:
+    if policy.effects_from is None or order.redriven is not None or order.draft_send_by is not None:
         return True
     return order.born is None or order.born >= policy.effects_from
