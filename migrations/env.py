@@ -12,12 +12,11 @@ LOCK = 0x6F726465
 
 
 def run_online(url: str) -> None:
-    """Connect and apply; all revisions stand or fall together."""
+    """Connect and apply; all revisions stand or fall together, in one transaction that holds the lock."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.connect() as connection:
-        connection.execute(sa.select(sa.func.pg_advisory_lock(LOCK)))
+    with engine.begin() as connection:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
         connection.execute(sa.schema.CreateSchema(SCHEMA, if_not_exists=True))
-        connection.commit()
         context.configure(connection=connection, version_table_schema=SCHEMA)
         with context.begin_transaction():
             context.run_migrations()

@@ -71,7 +71,8 @@ def test_evolve_never_raises(jumble: list[Recorded]) -> None:
 @given(jumbles(), st.integers(0, 14))
 def test_fold_goes_on_from_a_snapshot(jumble: list[Recorded], cut: int) -> None:
     """Folding a part and then the rest is folding all."""
-    assert fold(jumble[cut:], fold(jumble[:cut])) == fold(jumble)
+    # Compared as texts: from Python 3.13 on, two equal dataclasses that hold NaN differ.
+    assert repr(fold(jumble[cut:], fold(jumble[:cut]))) == repr(fold(jumble))
 
 
 @given(jumbles())

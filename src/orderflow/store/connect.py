@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -17,25 +18,33 @@ _TRIES: Final = 5
 _PASSING: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
 """SQL states that pass by themselves: serialization, deadlock, lock timeout, shutdown and start-up of the server."""
 
+_ROLE: Final = f"SET LOCAL ROLE {APP_ROLE}; SET LOCAL idle_in_transaction_session_timeout = '60s'"
+
 T = TypeVar("T")
 
 
 def connect(url: str, *, pool_size: int = 5) -> sa.Engine:
-    """An engine on `url` (postgresql+psycopg://...) whose connections act as the restricted role.
+    """An engine on `url` (postgresql+psycopg://...) each of whose transactions acts as the restricted role.
 
+    Nothing is set for a session: it may not be ours alone, behind PgBouncer each transaction can meet another one.
     Errors never show bound parameters, which may be personal.
     """
     engine = sa.create_engine(
-        url, hide_parameters=True, pool_pre_ping=False, pool_size=pool_size, isolation_level="READ COMMITTED"
+        url, hide_parameters=True, pool_pre_ping=False, pool_size=pool_size, isolation_level="AUTOCOMMIT"
     )
 
     @sa.event.listens_for(engine, "connect")
-    def _act_as_app(connection: object, _record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
-        cursor.execute(f"SET ROLE {APP_ROLE}")
-        cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
-        cursor.close()
-        connection.commit()  # type: ignore[attr-defined]
+    def _know_a_pooler(connection: psycopg.Connection, _record: object) -> None:
+        """PgBouncer tells its clients a process id of its own making; statements prepared there belong to nobody."""
+        found = connection.execute("SELECT pg_backend_pid()").fetchone()
+        if found != (connection.info.backend_pid,):
+            connection.prepare_threshold = None
+
+    @sa.event.listens_for(engine, "begin")
+    def _act_as_app(conn: sa.Connection) -> None:
+        """One message with BEGIN, so that the role costs no round trip. At any other level psycopg begins by itself."""
+        by_hand = conn.connection.dbapi_connection.autocommit  # type: ignore[union-attr]
+        conn.exec_driver_sql(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_ROLE}" if by_hand else _ROLE)
 
     return engine
 
