@@ -1,4 +1,4 @@
-"""The command line: `orderflow`. Each group of commands has a file of its own.
+"""The command line: `orderflow`. Each command stands in a file of its own, which is imported when it is called.
 
 It never decides anything; it reads settings, calls the layers below, and prints what they say.
 """
@@ -6,32 +6,65 @@ It never decides anything; it reads settings, calls the layers below, and prints
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-import orderflow
-from orderflow.cli import (
-    checking,
-    commanding,
-    configuring,
-    demo,
-    doctor,
-    listing,
-    looking,
-    mapping,
-    means,
-    routes,
-    running,
-    sandbox,
-    why,
-)
+from orderflow.cli import exits
+from orderflow.cli.lazily import Commands
+
+_COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
+    "why": "why:why",
+    "orders": (
+        "Look at orders.",
+        {
+            "list": "listing:list_",
+            "show": "looking:show",
+            "timeline": "looking:timeline",
+            "as-of": "looking:as_of",
+        },
+    ),
+    "effects": ("Look at what is done to the world.", {"list": "effects:list_", "show": "effects:show"}),
+    "accept": "commanding:accept",
+    "cancel": "commanding:cancel",
+    "release": "commanding:release",
+    "retry": "commanding:retry",
+    "pause": "pausing:pause",
+    "resume": "pausing:resume",
+    "pauses": "pausing:pauses",
+    "work": "running:work",
+    "pull": "running:pull",
+    "migrate": "running:migrate",
+    "rebuild": "checking:rebuild",
+    "verify": "checking:verify",
+    "map": "mapping:map_",
+    "routes": "routes:routes",
+    "config": (
+        "Look at the settings.",
+        {"check": "configuring:check", "show": "configuring:show", "example": "configuring:example"},
+    ),
+    "sandbox": "sandbox:run",
+    "demo": "demo:run",
+    "version": "version:version",
+}
+
+
+class _Program(TyperGroup):
+    """The program as a group of commands that are imported when they are called."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands(_COMMANDS)  # type: ignore[assignment]  # it is only read
+
 
 program = typer.Typer(
     name="orderflow",
+    cls=_Program,
     help="The hub between Glopal and everything a merchant runs.",
+    epilog="Exit codes: " + "; ".join(f"{code} {text}" for code, text in exits.CODES.items()) + ".",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,64 +80,35 @@ def options(
     ] = None,
 ) -> None:
     """The hub between Glopal and everything a merchant runs."""
-    ctx.obj = means.Means(config)
-
-
-def version() -> None:
-    """Print the version."""
-    means.say(orderflow.__version__)
-
-
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "why": why.why,
-    "migrate": running.migrate,
-    "work": running.work,
-    "pull": running.pull,
-    "pause": running.pause,
-    "resume": running.resume,
-    "accept": commanding.accept,
-    "cancel": commanding.cancel,
-    "release": commanding.release,
-    "retry": commanding.retry,
-    "map": mapping.map_,
-    "routes": routes.routes,
-    "rebuild": checking.rebuild,
-    "verify": checking.verify,
-    "doctor": doctor.doctor,
-    "demo": demo.run,
-    "sandbox": sandbox.run,
-    "version": version,
-}
-_ORDERS: dict[str, Callable[..., None]] = {
-    "list": listing.list_,
-    "show": looking.show,
-    "timeline": looking.timeline,
-    "as-of": looking.as_of,
-}
-_CONFIG: dict[str, Callable[..., None]] = {
-    "check": configuring.check,
-    "show": configuring.show,
-    "example": configuring.example,
-}
-for name, command in _COMMANDS.items():
-    program.command(name)(command)
-orders = typer.Typer(help="Look at orders.", no_args_is_help=True, rich_markup_mode=None)
-for name, command in _ORDERS.items():
-    orders.command(name)(command)
-program.add_typer(orders, name="orders")
-settings = typer.Typer(help="Look at the settings.", no_args_is_help=True, rich_markup_mode=None)
-for name, command in _CONFIG.items():
-    settings.command(name)(command)
-program.add_typer(settings, name="config")
+    ctx.obj = config
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 refused or damaged, 2 bad input or settings."""
+    """Run the command line; it ends with one of `exits.CODES`, and one line on stderr unless that is 0."""
     try:
         program()
-    except Exception as error:
-        known = means.explain(error)
-        if known is None:
-            raise
-        means.complain(known[0])
-        sys.exit(known[1])
+    except SystemExit as end:
+        if end.code == exits.INTERRUPTED:
+            exits.complain(_INTERRUPTED)
+        raise
+    except KeyboardInterrupt:
+        exits.complain(_INTERRUPTED)
+        sys.exit(exits.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001  whatever it is, it is told in one way
+        sys.exit(_told(error))
+
+
+_INTERRUPTED: Final = "interrupted; nothing is half-done: the same command goes on from here"
+
+
+def _told(error: Exception) -> int:
+    """Say what went wrong; the exit code. A mistake of ours is shown without its text: that may be personal."""
+    from orderflow.cli.means import explain  # noqa: PLC0415  no command got so far as to import it
+
+    known = explain(error)
+    if known is not None:
+        exits.complain(known[0])
+        return known[1]
+    sys.stderr.write("".join(traceback.format_tb(error.__traceback__)))
+    exits.complain(f"a mistake of orderflow's own ({type(error).__name__}): please report the lines above")
+    return exits.MISTAKE

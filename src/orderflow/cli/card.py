@@ -156,7 +156,7 @@ _OUTBOX = (
     *("parked", "reason", "planned_at", "owner", "lease_until"),
 )
 _ATTEMPTS = (
-    *("started_at", "destination", "effect", "generation", "attempt", "kind", "status"),
+    *("attempt_id", "started_at", "destination", "effect", "generation", "attempt", "kind", "status"),
     *("outcome", "milliseconds", "decision", "worker"),
 )
 

@@ -13,11 +13,10 @@ from typing import Annotated
 import sqlalchemy as sa
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from orderflow.app import PROJECTIONS, App
 from orderflow.cli import means
-from orderflow.cli.means import Failure
 from orderflow.projections import Projection, catch_up
 from orderflow.projections import rebuild as rebuild_one
 from orderflow.store import log, progress
@@ -31,30 +30,39 @@ def rebuild(
         list[str] | None,
         typer.Argument(help=f"{', '.join(p.name for p in PROJECTIONS)}; all without it.", metavar="[PROJECTION]..."),
     ] = None,
+    *,
+    as_json: means.AsJson = False,
 ) -> None:
-    """Fill read models anew from the first event of every store. No side effect can come of it."""
+    """Fill read models anew from the first event of every store. No side effect can come of it.
+
+    Every batch is whole by itself: after an interruption lists are short, and say so, until a worker or another rebuild
+    has gone on from there.
+    """
     known = {projection.name: projection for projection in PROJECTIONS}
     for name in projections or ():
-        if name not in known:
-            raise Failure(f"there is no projection {name}; there are {', '.join(known)}")
-    with means.opened(ctx) as app, _bar() as bar:
+        means.one_of("projection", name, [*known])
+    done: list[dict[str, object]] = []
+    with means.opened(ctx) as app, bar() as shown:
         for name in projections or known:
             for store in sorted(app.tenants):
-                place = _rebuilt(app, store, known[name], bar)
-                means.say(f"{name} of {store}: rebuilt up to position {place}")
+                done.append({"projection": name, "store": store, "position": _rebuilt(app, store, known[name], shown)})
+                if not as_json:
+                    means.say(f"{name} of {store}: rebuilt up to position {done[-1]['position']}")
+    if as_json:
+        means.print_json(done)
 
 
-def _rebuilt(app: App, store: str, projection: Projection, bar: Progress) -> int:
+def _rebuilt(app: App, store: str, projection: Projection, shown: Progress) -> int:
     """Rebuild one read model up to where the log stands now; a running worker may do a part of it. The place."""
     with app.engine.connect() as conn:
         head = log.head(conn, store)
-    task = bar.add_task(f"{projection.name} of {store}", total=head)
+    task = shown.add_task(f"{projection.name} of {store}", total=head)
     for done in rebuild_one(app.engine, store, projection, app.policy(store)):
-        bar.update(task, completed=done)
+        shown.update(task, completed=done)
     while True:
         with app.engine.connect() as conn:
             place = progress.positions(conn, [projection.name], store)[projection.name]
-        bar.update(task, completed=place)
+        shown.update(task, completed=place)
         if place >= head:
             return place
         if not transact(app.engine, lambda conn: catch_up(conn, store, [projection], app.policy(store))):
@@ -69,11 +77,11 @@ def verify(
 ) -> None:
     """Recompute contiguity, contents and hash chain of the log. Exit code 1 names the first bad row."""
     found: list[dict[str, object]] = []
-    with means.opened(ctx) as app, _bar() as bar:
+    with means.opened(ctx) as app, bar() as shown:
         for name in means.stores(app, store):
             with app.engine.connect() as conn:
-                task = bar.add_task(f"log of {name}", total=log.head(conn, name))
-                found.append(_verified(conn, name, bar, task))
+                task = shown.add_task(f"log of {name}", total=log.head(conn, name))
+                found.append(_verified(conn, name, shown, task))
     if as_json:
         means.print_json(found)
     for one in found:
@@ -85,20 +93,20 @@ def verify(
         raise typer.Exit(means.REFUSED)
 
 
-def _verified(conn: sa.Connection, store: str, bar: Progress, task: TaskID) -> dict[str, object]:
+def _verified(conn: sa.Connection, store: str, shown: Progress, task: TaskID) -> dict[str, object]:
     reached = 0
     try:
         for reached in log.verify(conn, store):
-            bar.update(task, completed=reached)
+            shown.update(task, completed=reached)
     except LogDamagedError as error:
         return {"store": store, "events": reached, "damage": str(error), "position": error.position}
     return {"store": store, "events": reached, "damage": None, "position": None}
 
 
 @contextmanager
-def _bar() -> Iterator[Progress]:
+def bar() -> Iterator[Progress]:
     """A progress bar on stderr, if somebody looks at it."""
     err = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
-        yield bar
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as shown:
+        yield shown

@@ -26,6 +26,7 @@ from sqlalchemy.exc import DBAPIError
 from orderflow import app as composition
 from orderflow import config
 from orderflow.app import App
+from orderflow.cli import exits
 from orderflow.config import ConfigError, Settings
 from orderflow.domain.decisions import IllegalTransition
 from orderflow.orders import UnknownOrderError
@@ -34,14 +35,16 @@ from orderflow.store.embedded import EmbeddedError
 from orderflow.store.log import LogDamagedError
 from orderflow.store.vault import VaultError
 
-BAD_INPUT: Final = 2
-REFUSED: Final = 1
+REFUSED: Final = exits.REFUSED
+BAD_INPUT: Final = exits.BAD_INPUT
+OUT_OF_REACH: Final = exits.OUT_OF_REACH
+complain = exits.complain
 _WIDTH: Final = 120
 """Columns where nobody says how many there are: in a pipe or a file."""
 
 
 class Failure(Exception):
-    """Ends a command with one line on stderr and an exit code: 2 bad input or settings, 1 refused or damaged."""
+    """Ends a command with one line on stderr and one of `exits.CODES`."""
 
     def __init__(self, text: str, code: int = BAD_INPUT) -> None:
         self.code = code
@@ -87,11 +90,6 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201  this is where it is said
 
 
-def complain(text: str) -> None:
-    """One line on stderr."""
-    print(f"orderflow: {text}", file=sys.stderr)  # noqa: T201  this is where it is said
-
-
 def settings(ctx: typer.Context) -> Settings:
     """The settings that the command line names."""
     return config.read(means(ctx).config)
@@ -99,8 +97,7 @@ def settings(ctx: typer.Context) -> Settings:
 
 def means(ctx: typer.Context) -> Means:
     """What was said before the command's name."""
-    found = ctx.obj
-    return found if isinstance(found, Means) else Means()
+    return Means(ctx.find_root().obj)
 
 
 @contextmanager
@@ -174,6 +171,10 @@ _UNMIGRATED: Final = frozenset({"42P01", "3F000", "42883"})
 """SQL states of a missing table, schema or function."""
 
 
+_AWAY: Final = frozenset({"08", "53", "57"})
+"""Classes of SQL states: no connection, no room, shut down by its operator."""
+
+
 def explain(error: BaseException) -> tuple[str, int] | None:
     """The line and the exit code for an error that was to be expected; None for a bug."""
     match error:
@@ -181,19 +182,21 @@ def explain(error: BaseException) -> tuple[str, int] | None:
             return str(error), error.code
         case ConfigError() | VaultError() | UnknownOrderError():
             return str(error), BAD_INPUT
-        case IllegalTransition() | LogDamagedError() | EmbeddedError():
+        case IllegalTransition() | LogDamagedError():
             return str(error), REFUSED
+        case EmbeddedError():
+            return str(error), OUT_OF_REACH
         case DBAPIError():
-            return _of_database(error), REFUSED
+            return _of_database(error)
         case _:
             return None
 
 
-def _of_database(error: DBAPIError) -> str:
+def _of_database(error: DBAPIError) -> tuple[str, int]:
     state = getattr(error.orig, "sqlstate", None)
     if state in _UNMIGRATED:
-        return "the database does not fit this version: run `orderflow migrate`"
-    if state is None:
+        return "the database does not fit this version: run `orderflow migrate`", BAD_INPUT
+    if state is None or state[:2] in _AWAY:
         reason = str(error.orig).strip().splitlines() or ["no reason given"]
-        return f"the database cannot be reached: {reason[0]}"
-    return f"the database refused ({type(error.orig).__name__}, SQL state {state})"
+        return f"the database cannot be reached: {reason[0]}", OUT_OF_REACH
+    return f"the database refused ({type(error.orig).__name__}, SQL state {state})", REFUSED

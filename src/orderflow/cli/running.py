@@ -1,4 +1,4 @@
-"""Commands that run orderflow: migrate, work, pull, pause, resume.
+"""Commands that run orderflow: migrate, work, pull.
 
 They never change an order by themselves; what `work` does, the store's policy decides.
 """
@@ -10,31 +10,40 @@ import os
 import signal
 import threading
 from types import FrameType
-from typing import Annotated, Final
+from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress
 
 from orderflow import app as composition
 from orderflow import intake
 from orderflow.app import App
-from orderflow.cli import means
-from orderflow.cli.means import Failure
+from orderflow.cli import exits, means
+from orderflow.cli.checking import bar
 from orderflow.store import migrate as migrations
-from orderflow.store import progress
-from orderflow.store.connect import transact
-
-SCOPES: Final = ("pull", "glopal", "shop")
-_KILLED: Final = 130
 
 
-def migrate(ctx: typer.Context) -> None:
-    """Bring the database to the newest schema. Safe to repeat."""
+def migrate(
+    ctx: typer.Context,
+    *,
+    sql: Annotated[
+        bool, typer.Option("--sql", help="Print what would be run on an empty database, for those whose DBA runs it.")
+    ] = False,
+    as_json: means.AsJson = False,
+) -> None:
+    """Bring the database to the newest schema. Safe to repeat; all of it is done, or nothing."""
+    if sql:
+        means.say(migrations.sql())
+        return
     with composition.database(means.settings(ctx)) as url:
         before = migrations.current(url)
         migrations.upgrade(url)
         after = migrations.current(url)
+    if as_json:
+        means.print_json({"from": before, "to": after})
+        return
     done = f"migrated from {before or 'nothing'} to {after}" if before != after else f"at {after} already"
-    means.console().print(f"the database is {done}")
+    means.say(f"the database is {done}")
 
 
 def work(ctx: typer.Context) -> None:
@@ -48,7 +57,7 @@ def work(ctx: typer.Context) -> None:
     def end(number: int, frame: FrameType | None) -> None:
         del number, frame
         if stop.is_set():
-            os._exit(_KILLED)  # safe at any moment: an intent without outcome is looked up later
+            os._exit(exits.INTERRUPTED)  # safe at any moment: an intent without outcome is looked up later
         stop.set()
 
     with means.opened(ctx) as app:
@@ -65,58 +74,39 @@ def pull(
     store: Annotated[str | None, typer.Argument(help="One store; all without it.", metavar="[STORE]")] = None,
     *,
     once: Annotated[bool, typer.Option("--once/--all", help="One page, or pages until nothing is new.")] = False,
+    as_json: means.AsJson = False,
 ) -> None:
-    """Pull Glopal's events now, and bring the read models up to date. Nothing is sent to anyone."""
-    with means.opened(ctx) as app:
-        stopped = [_pull(app, name, once=once) for name in means.stores(app, store)]
-    if any(stopped):
+    """Pull Glopal's events now, and bring the read models up to date. Nothing is sent to anyone.
+
+    Every page is recorded with the place behind it, so that after an interruption the next pull goes on from there.
+    """
+    with means.opened(ctx) as app, bar() as shown:
+        done = [_pull(app, name, shown, once=once) for name in means.stores(app, store)]
+    if as_json:
+        means.print_json(done)
+    for one in done:
+        if not as_json:
+            means.say(f"{one['store']}: {one['seen']} events seen, {one['new']} new")
+        if one["stopped"]:
+            means.complain(f"{one['store']}: the pull is paused: {one['stopped']}")
+        elif one["ask_again_in"]:
+            means.complain(f"{one['store']}: Glopal gave no answer; ask again in {one['ask_again_in']:.0f} s")
+    if any(one["stopped"] for one in done):
         raise typer.Exit(means.REFUSED)
+    if any(one["ask_again_in"] for one in done):
+        raise typer.Exit(means.OUT_OF_REACH)
 
 
-def _pull(app: App, store: str, *, once: bool) -> bool:
-    """Pull one store and say what came; whether it was stopped."""
+def _pull(app: App, store: str, shown: Progress, *, once: bool) -> dict[str, Any]:
+    """Pull one store, and what came of it."""
     seen = new = 0
+    task = shown.add_task(f"events of {store}", total=None)
     while True:
         pulled = intake.pull(app.engine, app.vault, app.feeds[store])
         seen, new = seen + pulled.seen, new + pulled.new
+        shown.update(task, completed=seen)
         if once or not pulled.more:
             break
     while composition.project(app, store):
         pass
-    means.say(f"{store}: {seen} events seen, {new} new")
-    if pulled.stopped:
-        means.complain(f"{store}: the pull is paused: {pulled.stopped}")
-    elif pulled.wait:
-        means.complain(f"{store}: Glopal wants to be asked again in {pulled.wait:.0f} s")
-    return bool(pulled.stopped or pulled.wait)
-
-
-Scope = Annotated[str, typer.Argument(help="pull, glopal or shop", metavar="SCOPE", show_default=False)]
-
-
-def pause(
-    ctx: typer.Context,
-    store: means.Store,
-    scope: Scope,
-    why: Annotated[str, typer.Option(help="The reason, for others to read.")] = "paused by hand",
-    by: means.By = "",
-) -> None:
-    """Stop pulling, or stop sending to Glopal or to the shop, for one store. What is due waits."""
-    with means.opened(ctx) as app:
-        means.known_store(app, store)
-        transact(app.engine, lambda conn: progress.pause(conn, store, _scope(scope), why, by or means.user()))
-    means.say(f"{scope} of {store} is paused; `{means.means(ctx).command} resume {store} {scope}` lifts it")
-
-
-def resume(ctx: typer.Context, store: means.Store, scope: Scope) -> None:
-    """Lift a pause."""
-    with means.opened(ctx) as app:
-        means.known_store(app, store)
-        lifted = transact(app.engine, lambda conn: progress.resume(conn, store, _scope(scope)))
-    means.say(f"{scope} of {store} goes on" if lifted else f"{scope} of {store} was not paused")
-
-
-def _scope(scope: str) -> str:
-    if scope not in SCOPES:
-        raise Failure(f"there is no scope {scope}; there are {', '.join(SCOPES)}")
-    return scope
+    return {"store": store, "seen": seen, "new": new, "stopped": pulled.stopped, "ask_again_in": pulled.wait}

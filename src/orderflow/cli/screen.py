@@ -116,7 +116,8 @@ def _proof(proof: dict[str, Any] | None, now: datetime) -> Iterator[Text]:
     claimed = f", its own time {clock(proof['occurred_at'], now)}" if proof["occurred_at"] else ""
     recorded = f"recorded {when(proof['recorded_at'], now)}{claimed}"
     yield _faint(f"proof: {proof['position']} {proof['type']}, {recorded}: {proof['said']}")
-    yield _faint(f"{proof['source']} knows it as {proof['source_id']}")
+    if proof["source"] == "glopal":
+        yield _faint(f"Glopal's own id of it: {proof['source_id']}")
 
 
 def _under_way(found: dict[str, Any], now: datetime) -> Iterator[Line]:
@@ -155,7 +156,7 @@ def _attempts(found: dict[str, Any], now: datetime) -> Iterator[Line]:
         said = f"{one['outcome']} ({one['milliseconds']:.0f} ms), so {one['decision']}"
         yield f"{clock(one['started_at'], now)}  {one['effect']}{number}{kinds[one['kind']]}{status}: {said}"
     if len(found["attempts"]) > ATTEMPTS_PRINTED:
-        yield _faint("older ones: orderflow effects show")
+        yield _faint(f"older ones: orderflow effects show {found['store']}/{found['order_id']}")
 
 
 def _faint(text: str) -> Text:
