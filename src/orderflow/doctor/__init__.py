@@ -28,13 +28,18 @@ def examined(
     """Every finding, in the order of looking; `stores`: only these. `command` is how to call orderflow in advice."""
     settings = reading.settings
     mistakes = list(reading.mistakes if settings is None else composition.mistakes(settings))
-    mend = "each key is explained in docs/reference/settings.md"
-    yield from (failure("settings", mistake, mend) for mistake in mistakes)
-    yield from (warning("settings", doubt, mend) for doubt in reading.warnings)
+    yield from (failure("settings", *_halves(mistake)) for mistake in mistakes)
+    yield from (warning("settings", *_halves(doubt)) for doubt in reading.warnings)
     if settings is None or mistakes:
         return
     yield ok("settings", f"good, for {', '.join(sorted(settings.stores))}")
     yield from _with_database(settings, stores or sorted(settings.stores), go_live=go_live, command=command)
+
+
+def _halves(told: str) -> tuple[str, str]:
+    """What was found, and how to mend it: what is told of settings names the key and what would be right."""
+    key = told.partition(": ")[0]
+    return told, f"mend {key.split()[0]}; docs/reference/settings.md explains it"
 
 
 def _with_database(settings: Settings, stores: Sequence[str], *, go_live: bool, command: str) -> Iterator[Finding]:

@@ -37,11 +37,11 @@ def checked(url: str, settings: Settings, command: str) -> Iterator[Finding]:
     try:
         with engine.connect() as conn:
             yield _version(conn)
+            yield _role(conn)
             yield _schema(url, command)
             yield _encoding(conn)
             yield _durable(conn)
             yield _writable(conn)
-            yield _role(conn)
             yield _room(conn, settings)
             yield _tls(conn, url)
             yield clock("database clock", _difference(conn))

@@ -125,15 +125,15 @@ def _mapped(name: str, orders: Sequence[Looked]) -> Finding:
         mend = f"say where they stand in the file of stores.{name}.glopal.mapping; see {ASSUMPTIONS}"
         found = f"{len(bad)} of {_count(orders)} make no shop order; not found: {', '.join(missing)}"
         return failure("mapping", found, mend, name)
-    absent = sorted({field for cover in covers for field in cover.absent})
+    absent = sorted(set.intersection(*(set(cover.absent) for cover in covers)))
     left = sorted({member for cover in covers for member in cover.left_over})
     told = f"a shop order can be made of {_count(orders)}"
-    if absent:
-        mend = f"if Glopal gives them, say where in the file of stores.{name}.glopal.mapping"
-        if left:
-            mend += f"; nobody reads {', '.join(left[:12])}"
-        return warning("mapping", f"{told}; nowhere or not everywhere found: {', '.join(absent)}", mend, name)
-    return ok("mapping", told, name)
+    if not absent:
+        return ok("mapping", told, name)
+    mend = f'in the file of stores.{name}.glopal.mapping, say where they stand, or "" where Glopal has no such thing'
+    if left:
+        mend += f"; nobody reads {', '.join(left[:12])}"
+    return warning("mapping", f"{told}; in none of them found: {', '.join(absent)}", mend, name)
 
 
 def _money(name: str, orders: Sequence[Looked]) -> Finding:
