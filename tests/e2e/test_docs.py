@@ -10,6 +10,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from orderflow.cli import program
+from orderflow.cli.exits import CODES
 from orderflow.config.page import reference as settings_reference
 
 ROOT = Path(__file__).parents[2]
@@ -18,9 +19,19 @@ CLI = ROOT / "docs" / "reference" / "cli.md"
 HEAD = """\
 # Command line
 
-`orderflow [--config PATH] COMMAND`. Exit codes: 0 done · 1 refused, damaged or out of reach · 2 bad input or settings.
-Errors are one line on stderr. Nothing personal is ever shown. Generated from the program itself.
-"""
+`orderflow [--config PATH] COMMAND`. Generated from the program itself.
+
+An order is named by Glopal's id, or as `STORE/ORDER` where two stores share one; commands that only look also take the
+shop's id or number, and the ids that the order was accepted with. `--json` prints the whole answer for programs: money
+as texts, times as ISO 8601. Times for people are UTC. Errors are one line on stderr; nothing personal is ever shown,
+unless `effects show --personal` is asked to. Colours are for terminals only, and `NO_COLOR` is honoured.
+
+| exit code | meaning |
+| --- | --- |
+{codes}
+
+Ctrl-C may be pressed at any time: whatever writes, writes whole transactions, and the same command goes on from there.
+""".format(codes="\n".join(f"| {code} | {text} |" for code, text in CODES.items()))
 
 
 def paths(command, before=()):
