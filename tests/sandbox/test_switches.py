@@ -30,10 +30,21 @@ def test_every_setting_can_be_given_as_value_or_as_word(name: str, setting: obje
     assert getattr(options({name: word(setting)}), name) == setting
 
 
+def test_counts_and_times_may_be_others() -> None:
+    chosen = options({"page_cap": "33", "get_lag": "0.5 s", "completes_after": 7, "accept_takes": "3"})
+    assert (chosen.page_cap, chosen.get_lag) == (33, timedelta(seconds=0.5))
+    assert (chosen.completes_after, chosen.accept_takes) == (timedelta(seconds=7), timedelta(seconds=3))
+    for name, setting in (("page_cap", 0), ("page_cap", True), ("get_lag", "-1 s"), ("get_lag", "soon")):
+        with pytest.raises(UnknownSwitch, match="any other"):
+            options({name: setting})
+
+
 def test_what_does_not_exist_is_named_with_what_does() -> None:
-    with pytest.raises(UnknownSwitch, match=r"get_lagg: there is no such switch; there are routes, error_body"):
+    with pytest.raises(UnknownSwitch, match=r"get_lagg: there is no such switch; did you mean get_lag\?"):
         options({"get_lagg": timedelta(0)})
-    with pytest.raises(UnknownSwitch, match=r"pages = 'odd' is not possible; it takes plain \| overlapping"):
+    with pytest.raises(UnknownSwitch, match=r"x: there is no such switch; there are routes, error_body"):
+        options({"x": 1})
+    with pytest.raises(UnknownSwitch, match=r"pages: 'odd' is not possible; it takes plain \| overlapping"):
         options({"pages": "odd"})
     with pytest.raises(UnknownSwitch, match=r"takes off \| on"):
         options({"extra_members": 1})

@@ -5,14 +5,13 @@ It serves on this machine only, keeps everything in memory, and never touches a 
 
 from __future__ import annotations
 
-import shutil
 import signal
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
 from typing import Annotated, Final
 
 import typer
@@ -20,105 +19,147 @@ import typer
 from orderflow.cli import means
 from orderflow.cli.means import Failure
 from orderflow.cli.sandbox_control import control
+from orderflow.cli.sandbox_files import GLOPAL_KEY, SHOP_KEY, prepared, write
+from orderflow.sandbox import KINDS, SWITCHES, WEBHOOK_SWITCHES, Faults, Server, UnknownSwitch, serve
 from orderflow.sandbox import App as WebApp
-from orderflow.sandbox import Glopal, GlopalOptions, Server, Shop, serve
-from orderflow.store.vault import new_master_key
+from orderflow.sandbox import scenario as scenarios
+from orderflow.sandbox.glopal_switches import allowed, options
+from orderflow.sandbox.scenario import PLACES, Scenario, ScenarioError
+from orderflow.sandbox.stage import staged
 
-GLOPAL_KEY: Final = "GL.sandbox"
-SHOP_KEY: Final = "shop-sandbox"
-_SETTINGS: Final = """\
-# Settings for the sandbox of `orderflow sandbox`; see docs/reference/settings.md.
-master_key_file = "{home}/master.key"
-data_dir = "{home}/data"  # orderflow runs a Postgres of its own in there
-
-# Short, since nothing here is far away. Leave this table out for a real Glopal.
-[windows]
-send = 2.0
-call = 5.0
-get_settle = 5.0
-look_up = 0.5
-retry = 0.5
-
-[stores.{store}.glopal]
-base_url = "{glopal}"
-key = {{ file = "{home}/glopal.key" }}
-poll_seconds = 0.5
-settle_seconds = 2.0
-
-[stores.{store}.shop]
-base_url = "{shop}"
-key = {{ file = "{home}/shop.key" }}
-settle_seconds = 2.0
-"""
+_NICER_TO_WATCH: Final = {"emit_accepted_completed": True}
+"""Unlike the reference's assumption: who watches wants to see how an order ends."""
 
 
 def run(
-    store: Annotated[str, typer.Option(help="The store that the fake Glopal knows.")] = "acme",
+    store: Annotated[
+        str | None, typer.Option(help="The store that the fake Glopal knows.", show_default="acme")
+    ] = None,
+    scenario: Annotated[
+        Path | None, typer.Option(help="A story to tell: a TOML file with switches, faults and lives of orders.")
+    ] = None,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(help="Turn one switch of the fake Glopal; may be repeated.", metavar="NAME=SETTING"),
+    ] = None,
+    faults: Annotated[
+        str | None,
+        typer.Option(help="How often what goes wrong on both wires.", metavar="KIND=RATE[,KIND=RATE...]"),
+    ] = None,
     port: Annotated[int, typer.Option(help="The first of three ports; 0 takes free ones.", min=0, max=65533)] = 8701,
     directory: Annotated[Path, typer.Option("--dir", help="Where settings and keys are written.")] = Path(
         "orderflow-sandbox"
     ),
     *,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete that directory first, with its database.")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="Print every switch and every fault, and end.")] = False,
 ) -> None:
-    """Serve a fake Glopal and a fake shop over HTTP on this machine, with settings that use them, until Ctrl-C."""
-    home = _prepared(directory, fresh=fresh)
-    glopal = Glopal(clock=_now, rng=Random(), key=GLOPAL_KEY, options=GlopalOptions(emit_accepted_completed=True))  # noqa: S311  no secret
-    shop = Shop(clock=_now, rng=Random(), key=SHOP_KEY)  # noqa: S311  no secret
-    glopal.open(store)
+    """Serve a fake Glopal and a fake shop over HTTP on this machine, with settings that use them, until Ctrl-C.
+
+    docs/how-to/use-the-sandbox.md shows dialects, faults and scenario files.
+    """
+    if list_:
+        for line in _listed():
+            means.say(line)
+        return
+    chosen = _chosen(scenario, store, switch or [], faults)
+    home = prepared(directory, fresh=fresh)
+    stage = staged(chosen, _now)
     stop = threading.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: stop.set())
     with ExitStack() as stack:
-        apps = (glopal.handle, shop.handle, control(glopal, shop))
-        servers = [stack.enter_context(_serve(app, port + n if port else 0)) for n, app in enumerate(apps)]
+        apps = ((stage.glopal.handle, "glopal"), (stage.shop.handle, "shop"), (control(stage), ""))
+        servers = [
+            stack.enter_context(_serve(app, stage.faults.get(place), port + n if port else 0))
+            for n, (app, place) in enumerate(apps)
+        ]
         glopal_url, shop_url, control_url = (server.url for server in servers)
-        _write(home, store, glopal_url, shop_url)
-        for line in _told(home, store, glopal_url, shop_url, control_url):
+        write(home, chosen.stores, chosen.options, glopal_url, shop_url)
+        for line in _told(home, chosen, glopal_url, shop_url, control_url):
             means.say(line)
+        stack.callback(stage.stop)
+        stage.start(_now)
         while not stop.wait(1.0):  # a wait without end would not hear Ctrl-C everywhere
             time.sleep(0)
+    for why in stage.player.refused:
+        means.say(f"a step of the scenario was not possible: {why}")
     means.say("stopped; what was in the sandbox is gone")
 
 
-def _prepared(directory: Path, *, fresh: bool) -> Path:
-    home = directory.absolute()
-    if fresh and (home / "orderflow.toml").exists():
-        shutil.rmtree(home)
-    if home.exists() and any(home.iterdir()):
-        raise Failure(f"{directory} exists already: name another with --dir, or delete it with --fresh")
-    home.mkdir(parents=True, exist_ok=True)
-    return home
-
-
-def _serve(app: WebApp, port: int) -> Server:
+def _chosen(file: Path | None, store: str | None, switches: list[str], faults: str | None) -> Scenario:
+    """The scenario of the file, with what the command line says put over it. Raises `Failure`."""
+    if file is not None and store is not None:
+        raise Failure("--store: the scenario names its stores; write `stores = [...]` there")
+    found = Scenario(stores=(store or "acme",)) if file is None else _read(file)
     try:
-        return serve(app, port=port)
+        given = dict(_pair(one) for one in switches)
+        chosen = replace(found, switches={**_NICER_TO_WATCH, **found.switches, **given})
+        options(chosen.switches)
+    except UnknownSwitch as error:
+        raise Failure(f"--switch: {error}") from None
+    if faults is None:
+        return chosen
+    try:
+        rates = scenarios.rates(faults)
+        merged = {place: {**found.rates.get(place, {}), **rates} for place in PLACES}
+        return replace(chosen, rates=merged)
+    except ScenarioError as error:
+        raise Failure(f"--faults: {'; '.join(error.mistakes)}") from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, found, setting = text.partition("=")
+    if not found:
+        raise Failure(f"--switch: {text!r} is no NAME=SETTING; `orderflow sandbox --list` prints all of them")
+    return name.strip(), setting.strip()
+
+
+def _read(file: Path) -> Scenario:
+    try:
+        return scenarios.read(file.read_text("utf-8"))
+    except OSError as error:
+        raise Failure(f"--scenario: {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Failure(f"--scenario: {file} is no UTF-8 text") from None
+    except ScenarioError as error:
+        raise Failure(f"--scenario: {file} has mistakes:\n" + "\n".join(f"  {one}" for one in error.mistakes)) from None
+
+
+def _serve(app: WebApp, faults: Faults | None, port: int) -> Server:
+    try:
+        return serve(app, faults, port=port)
     except OSError as error:
         raise Failure(f"port {port} cannot be used ({error.strerror}): name another with --port, or 0") from None
 
 
-def _write(home: Path, store: str, glopal: str, shop: str) -> None:
-    """Settings and keys. The keys are the sandbox's own and no secrets."""
-    new_master_key(home / "master.key")
-    (home / "glopal.key").write_text(f"{GLOPAL_KEY}\n")
-    (home / "shop.key").write_text(f"{SHOP_KEY}\n")
-    (home / "orderflow.toml").write_text(_SETTINGS.format(home=home, store=store, glopal=glopal, shop=shop))
+def _listed() -> list[str]:
+    """Every switch and every fault, for people."""
+    parts = ["Switches of the fake Glopal (--switch NAME=SETTING); the first setting is the default:"]
+    parts += [f"  {name:24}{allowed(settings)}" for name, settings in SWITCHES.items()]
+    parts += ["", "Switches of its webhooks, in a scenario file below [webhooks]:"]
+    parts += [f"  {name:24}{allowed(settings)}" for name, settings in WEBHOOK_SWITCHES.items()]
+    parts += ["", "Faults (--faults KIND=RATE,...):"]
+    return parts + [f"  {kind:24}{what}" for kind, what in KINDS.items() if kind != "none"]
 
 
-def _told(home: Path, store: str, glopal: str, shop: str, drive: str) -> list[str]:
+def _told(home: Path, chosen: Scenario, glopal: str, shop: str, drive: str) -> list[str]:
+    one, *others = chosen.stores
+    known = f"store {one}" if not others else f"stores {', '.join(chosen.stores)}"
     return [
-        f"Glopal    {glopal}   key {GLOPAL_KEY}   store {store}",
+        f"Glopal    {glopal}   key {GLOPAL_KEY}   {known}",
         f"shop      {shop}   key {SHOP_KEY}   (docs/how-to/read-the-shop-contract.md)",
         f"control   {drive}   makes orders live; GET it for a list of what it can do",
         f"settings  {home / 'orderflow.toml'}",
+        *([f"webhooks  {chosen.hook.url}"] if chosen.hook else []),
+        *([f"scenario  {len(chosen.lives)} orders, from now on"] if chosen.lives else []),
         "",
         "In another terminal:",
         f"  export ORDERFLOW_CONFIG={home / 'orderflow.toml'}",
         "  orderflow migrate",
         "  orderflow work",
         "and in a third one:",
-        f"  curl -X POST {drive}/{store}/place",
+        f"  curl -X POST {drive}/{one}/place",
         "",
         "Ctrl-C ends it.",
     ]

@@ -6,10 +6,14 @@ It is for people and tests; the real Glopal and real shops have nothing like it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from dataclasses import replace
+from typing import Final, cast, get_args
 
-from orderflow.sandbox import App, Glopal, Request, Response, Shop
-from orderflow.sandbox.wire import Json, json_response, segments
+from orderflow.sandbox import KINDS, SWITCHES, App, Glopal, Request, Response, Shop
+from orderflow.sandbox.glopal import ReturnStatus
+from orderflow.sandbox.glopal_switches import options, word
+from orderflow.sandbox.stage import Stage
+from orderflow.sandbox.wire import Json, json_object, json_response, segments
 
 HELP: Final = """\
 POST /STORE/place               a buyer orders; answers with the order id
@@ -19,43 +23,78 @@ POST /STORE/ORDER/cancel        Glopal cancels
 POST /STORE/ORDER/ship          the parcel left: no cancelling any more
 POST /STORE/ORDER/elsewhere     somebody else accepts the order with other ids
 POST /STORE/ORDER/report/NAME   an event that is not true, for example order.cancelled
+POST /STORE/ORDER/return/STATUS a return goes on: REQUESTED, AUTHORIZED, CANCELLED, PENDING or DELIVERED
+POST /STORE/ORDER/amend         the members in the body (a JSON object) change
+POST /STORE/ORDER/serve/STATUS  every GET of this order answers so, with the body of this request
+POST /STORE/ORDER/serve         ... and the truth again
 POST /shop/SHOP_ORDER/fulfil    the goods leave the shop; also promote, cancel, delete: done by hand in the shop
+POST /switches/NAME/SETTING     turn a switch; a space is %20
+POST /faults/off                nothing goes wrong any more; /faults/on: again
+GET  /switches                  all switches: as they are, and what they take
+GET  /faults                    what went wrong so far, and all kinds
+GET  /webhooks                  what was posted where it was asked for
 GET  /ledger                    what truly happened, at Glopal and in the shop
 """
 
 
-def control(glopal: Glopal, shop: Shop) -> App:
-    """The app that drives these two."""
+def control(stage: Stage) -> App:
+    """The app that drives this stage."""
 
     def answer(request: Request) -> Response:
         try:
-            return _answer(glopal, shop, request)
-        except (KeyError, ValueError) as error:
+            return _answer(stage, request)
+        except KeyError as error:
+            return _text(409, f"there is nothing called {error}\n")
+        except ValueError as error:
             return _text(409, f"{error}\n")
 
     return answer
 
 
-def _answer(glopal: Glopal, shop: Shop, request: Request) -> Response:
-    match request.method, segments(request.path):
-        case "GET", [""]:
-            return _text(200, HELP)
-        case "GET", ["ledger"]:
-            return json_response(200, _ledger(glopal, shop))
-        case "POST", ["shop", order_id, act]:
+def _answer(stage: Stage, request: Request) -> Response:
+    if request.method == "GET":
+        return _shown(stage, segments(request.path))
+    if request.method != "POST":
+        return _text(405, HELP)
+    glopal, shop = stage.glopal, stage.shop
+    match segments(request.path):
+        case ["shop", order_id, act]:
             return _done(_at_shop(shop).get(act), order_id)
-        case "POST", [store, "place"]:
+        case ["switches", name, setting]:
+            return _turn(glopal, name, setting)
+        case ["faults", "on" | "off" as how]:
+            for faults in stage.faults.values():
+                (faults.start if how == "on" else faults.stop)()
+            return _text(200, "done\n")
+        case [store, "place"]:
             return _text(200, glopal.place(store) + "\n")
-        case "POST", [store, order_id, "elsewhere"]:
-            glopal.accept_elsewhere(store, order_id, "elsewhere-1", "E-1")
-            return _text(200, "done\n")
-        case "POST", [store, order_id, "report", name]:
-            glopal.report(store, order_id, name)
-            return _text(200, "done\n")
-        case "POST", [store, order_id, act]:
-            return _done(_at_glopal(glopal).get(act), store, order_id)
+        case [store, order_id, *act]:
+            return _at_order(glopal, store, order_id, act, request.body)
         case _:
             return _text(404, HELP)
+
+
+def _at_order(glopal: Glopal, store: str, order_id: str, act: list[str], body: bytes) -> Response:
+    match act:
+        case ["elsewhere"]:
+            glopal.accept_elsewhere(store, order_id, "elsewhere-1", "E-1")
+        case ["report", name]:
+            glopal.report(store, order_id, name)
+        case ["return", status] if status in get_args(ReturnStatus):
+            glopal.returned(store, order_id, cast("ReturnStatus", status), "1")
+        case ["amend"]:
+            if (members := json_object(body)) is None:
+                return _text(400, "the body must be a JSON object\n")
+            glopal.amend(store, order_id, **members)
+        case ["serve", status] if status.isascii() and status.isdecimal() and 200 <= int(status) <= 599:
+            glopal.serve_instead(store, order_id, body, int(status))
+        case ["serve"]:
+            glopal.serve_instead(store, order_id, None)
+        case [name]:
+            return _done(_at_glopal(glopal).get(name), store, order_id)
+        case _:
+            return _text(404, HELP)
+    return _text(200, "done\n")
 
 
 def _at_glopal(glopal: Glopal) -> dict[str, Callable[..., None]]:
@@ -76,6 +115,40 @@ def _done(act: Callable[..., None] | None, *whom: str) -> Response:
         return _text(404, HELP)
     act(*whom)
     return _text(200, "done\n")
+
+
+def _turn(glopal: Glopal, name: str, setting: str) -> Response:
+    glopal.options = replace(glopal.options, **{name: getattr(options({name: setting}), name)})
+    return _text(200, "done\n")
+
+
+def _shown(stage: Stage, path: list[str]) -> Response:
+    match path:
+        case [""]:
+            return _text(200, HELP)
+        case ["ledger"]:
+            return json_response(200, _ledger(stage.glopal, stage.shop))
+        case ["switches"]:
+            return json_response(200, _switches(stage.glopal))
+        case ["faults"]:
+            counts: Json = {place: dict(faults.counts) for place, faults in stage.faults.items()}
+            return json_response(200, {"so_far": counts, "kinds": cast("Json", KINDS)})
+        case ["webhooks"]:
+            attempts: Json = [
+                {"event_id": one.event_id, "attempt": one.number, "status": one.status}
+                for one in (stage.hooks.attempts if stage.hooks else ())
+            ]
+            return json_response(200, {"attempts": attempts})
+        case _:
+            return _text(404, HELP)
+
+
+def _switches(glopal: Glopal) -> Json:
+    now = glopal.options
+    return {
+        name: {"now": word(getattr(now, name)), "settings": [word(one) for one in settings]}
+        for name, settings in SWITCHES.items()
+    }
 
 
 def _ledger(glopal: Glopal, shop: Shop) -> Json:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from orderflow.sandbox.glopal_options import GlopalOptions
@@ -19,7 +20,12 @@ FREE: Final = ("store_keys", "page_default")  # what is no switch: keys of one's
 
 
 class UnknownSwitch(ValueError):
-    """There is no such switch, or it has no such setting; the text names both and what is allowed."""
+    """There is no such switch, or it has no such setting: its name, and what is wrong and allowed."""
+
+    def __init__(self, name: str, wrong: str) -> None:
+        self.name = name
+        self.wrong = wrong
+        super().__init__(f"{name}: {wrong}")
 
 
 def _switches(options: type[GlopalOptions | WebhookOptions]) -> dict[str, tuple[object, ...]]:
@@ -90,7 +96,9 @@ def time_of(given: object) -> timedelta | None:
 
 def _setting(switches: Mapping[str, tuple[object, ...]], name: str, given: object) -> object:
     if name not in switches:
-        raise UnknownSwitch(f"{name}: there is no such switch; there are {', '.join(switches)}")
+        near = get_close_matches(name, switches, 1)
+        instead = f"did you mean {near[0]}?" if near else f"there are {', '.join(switches)}"
+        raise UnknownSwitch(name, f"there is no such switch; {instead}")
     settings = switches[name]
     for setting in settings:
         if (type(given) is type(setting) and given == setting) or given == word(setting):
@@ -99,7 +107,7 @@ def _setting(switches: Mapping[str, tuple[object, ...]], name: str, given: objec
         return time
     if type(settings[0]) is int and (number := _number(given)) is not None:
         return number
-    raise UnknownSwitch(f"{name} = {word(given)!r} is not possible; it takes {allowed(settings)}")
+    raise UnknownSwitch(name, f"{word(given)!r} is not possible; it takes {allowed(settings)}")
 
 
 def _number(given: object) -> int | None:

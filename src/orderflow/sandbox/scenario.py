@@ -25,7 +25,7 @@ from orderflow.sandbox.webhooks import WebhookOptions, over_http
 
 PLACES: Final = ("glopal", "shop")
 _KINDS: Final = tuple(kind for kind in KINDS if kind != "none")
-_STORE: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_STORE: Final = re.compile(r"(?!(?:shop|switches|faults)$)[a-z0-9][a-z0-9_-]{0,62}")  # those are words of the control
 MOST: Final = 10_000
 """Orders in one file: more would be a load test."""
 
@@ -138,7 +138,7 @@ def _stores(given: Given) -> tuple[str, ...]:
     found = given.raw("stores", ["acme"])
     if isinstance(found, list) and found and all(isinstance(one, str) and _STORE.fullmatch(one) for one in found):
         return tuple(dict.fromkeys(found))
-    given.wrong("stores", "must be a list of names of small letters, digits, - and _")
+    given.wrong("stores", "must be a list of names of small letters, digits, - and _ (not shop, switches, faults)")
     return ("acme",)
 
 
@@ -209,7 +209,7 @@ def _hook(given: Given) -> Hook:
                 webhook_options({name: setting})
                 chosen[name] = setting
             except UnknownSwitch as error:
-                given.wrong("", str(error))
+                given.wrong(error.name, error.wrong)
     return Hook(url, secret, webhook_options(chosen))
 
 

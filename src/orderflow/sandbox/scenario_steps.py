@@ -110,7 +110,7 @@ def switches(given: Given) -> dict[str, object]:
         try:
             options({name: found[name]})
         except UnknownSwitch as error:
-            given.wrong("", str(error))
+            given.wrong(error.name, error.wrong)
             del found[name]
     return found
 
