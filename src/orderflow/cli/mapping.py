@@ -18,7 +18,7 @@ from rich.table import Table
 from orderflow import app as composition
 from orderflow import config
 from orderflow.app import App
-from orderflow.cli import means
+from orderflow.cli import exits, means
 from orderflow.cli.finding import Place, find
 from orderflow.cli.means import Failure
 from orderflow.cli.stored_details import newest_details
@@ -135,7 +135,7 @@ def _from_order(ctx: typer.Context, order: str, store: str | None, mapping: Path
 def _fetched(app: App, place: Place) -> bytes:
     reply = app.feeds[place.store].client.order(place.order_id)
     if not isinstance(reply, Reply):
-        raise Failure(f"Glopal did not answer: {reply.reason}", means.REFUSED)
+        raise Failure(f"Glopal did not answer: {reply.reason}", exits.OUT_OF_REACH)
     if reply.status != 200:
         raise Failure(f"Glopal answered {reply.summary}", means.REFUSED)
     return reply.body
