@@ -48,7 +48,7 @@ def show(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(escape(text) for text in (row.key, row.value, row.source)))
-    means.console().print(table)
+    means.show(table)
 
 
 def example() -> None:

@@ -71,7 +71,7 @@ def _print(console: Console, finding: Finding, *, new: bool) -> None:
     line.add_row(Text(sign, style=colour), finding.check, Text(finding.found))
     if finding.mend:
         line.add_row("", "", Text(f"→ {finding.mend}", style="cyan"))
-    console.print(line)
+    means.show(line, console)
 
 
 def _verdict(findings: Sequence[Finding], *, go_live: bool) -> str:

@@ -77,7 +77,7 @@ def _store(app: App, settings: Settings, name: str, *, go_live: bool, command: s
         recorded = log.head(conn, name) > 0
         order_ids = newest.recorded(conn, name)
     if go_live:  # no transaction stands open while the world is asked
-        yield from at_glopal.checked(name, store, client, recorded=recorded)
-        yield from newest.checked(name, store, client, order_ids)
+        yield from at_glopal.checked(name, store, client, command, recorded=recorded)
+        yield from newest.checked(name, store, client, order_ids, command)
         yield from at_shop.checked(name, store)
         yield from plausible.checked(name, store, settings)

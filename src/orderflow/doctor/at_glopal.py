@@ -24,7 +24,7 @@ NEEDED: Final = ("order.received", "order.ready", "order.cancelled")
 ASSUMPTIONS: Final = "docs/reference/glopal-assumptions.md"
 
 
-def checked(name: str, store: StoreSettings, client: Client, *, recorded: bool) -> Iterator[Finding]:
+def checked(name: str, store: StoreSettings, client: Client, command: str, *, recorded: bool) -> Iterator[Finding]:
     """Everything about Glopal but orders. `recorded`: are there events of this store in the log already?"""
     before = datetime.now(UTC)
     reply = first_page(client, store)
@@ -34,7 +34,7 @@ def checked(name: str, store: StoreSettings, client: Client, *, recorded: bool) 
         if reply.status == 200:
             yield _age(name, store, reply, recorded=recorded)
     yield _names(name, store)
-    yield from _routes(name, store)
+    yield from _routes(name, store, command)
 
 
 def first_page(client: Client, store: StoreSettings) -> Reply | NotSent | Broken:
@@ -104,14 +104,14 @@ def _names(name: str, store: StoreSettings) -> Finding:
     return warning("events", f"{', '.join(missing)} are not asked for", mend, name)
 
 
-def _routes(name: str, store: StoreSettings) -> Iterator[Finding]:
+def _routes(name: str, store: StoreSettings, command: str) -> Iterator[Finding]:
     """Addresses and bodies that are still guessed, and what the description of the API left open."""
     table = composition.route_table(name, store)
     assumed = [f"{op}: {route.method} {route.path}" for op, route in table.routes.items() if route.assumed]
     if assumed:
         mend = (
-            f"compare them with Glopal's API description; name its file in stores.{name}.glopal.openapi, or write "
-            f"[stores.{name}.glopal.routes.OPERATION]; see {ASSUMPTIONS}"
+            f"compare `{command} routes` with Glopal's API description; name its file in stores.{name}.glopal.openapi, "
+            f"or write [stores.{name}.glopal.routes.OPERATION]; see {ASSUMPTIONS}"
         )
         yield warning("routes", f"guessed: {'; '.join(assumed)}", mend, name)
     else:

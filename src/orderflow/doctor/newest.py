@@ -5,7 +5,7 @@ It fetches their details and records nothing. It shows names of fields and ids o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,7 @@ from orderflow.glopal.client import Client, RawPage
 from orderflow.glopal.codec import Unparsable, read_page
 from orderflow.glopal.coverage import Coverage, coverage
 from orderflow.glopal.details import Details, read_details
+from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.replies import Reply
 
 LOOKED_AT: Final = 20
@@ -28,32 +29,36 @@ _TOLD: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One order: its details and what the mapping finds in them, or why there are none."""
+    """One order: its details, and what the mapping finds in them."""
 
     order_id: str
-    details: Details | None = None
-    cover: Coverage | None = None
-    problem: str = ""
+    details: Details
+    cover: Coverage
 
 
-def checked(name: str, store: StoreSettings, client: Client, known: Sequence[str]) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """One order whose details cannot be had, and why."""
+
+    order_id: str
+    problem: str
+
+
+def checked(name: str, store: StoreSettings, client: Client, known: Sequence[str], command: str) -> Iterator[Finding]:
     """Everything about the newest orders of one store: those that are `known`, else those of the feed."""
-    order_ids = known or in_feed(client, store)
+    order_ids, whole = (known, True) if known else in_feed(client, store)
     if not order_ids:
         mend = "place a test order through Glopal's checkout, then run this again"
         yield warning("newest orders", "there is no order to look at", mend, name)
         return
     mapping = composition.mapping_of(name, store)
-    orders = [
-        _looked(client, order_id, lambda raw, one: (read_details(raw, mapping, one), coverage(raw, mapping, one)))
-        for order_id in order_ids
-    ]
-    yield _readable(name, orders)
-    good = [one for one in orders if one.details is not None]
+    orders = [_looked(client, mapping, store.base_currency, order_id) for order_id in order_ids]
+    yield _readable(name, orders, command, whole=whole)
+    good = [one for one in orders if isinstance(one, Looked)]
     if good:
         yield _environment(name, store, good)
-        yield _mapped(name, good)
-        yield _money(name, good)
+        yield _mapped(name, good, command)
+        yield _money(name, good, command)
 
 
 def recorded(conn: sa.Connection, store: str) -> list[str]:
@@ -66,85 +71,96 @@ _NEWEST: Final = sa.text(
 )
 
 
-def in_feed(client: Client, store: StoreSettings) -> list[str]:
-    """The last orders that the first pages of the feed name, newest first."""
+def in_feed(client: Client, store: StoreSettings) -> tuple[list[str], bool]:
+    """The last orders that the first pages of the feed name, newest first; and whether that was the whole feed."""
     cursor, found = None, dict[str, None]()
     for _ in range(_PAGES):
         answer = client.events(cursor, store.glopal.events, store.glopal.page_size)
         page = read_page(answer.raw) if isinstance(answer, RawPage) else None
         if page is None or isinstance(page, Unparsable) or page.last_id in {None, cursor}:
-            break
+            return list(reversed(found))[:LOOKED_AT], True
         cursor = page.last_id
         for element in page.elements:
             if element.order_id:
                 found.pop(element.order_id, None)
                 found[element.order_id] = None
-    return list(reversed(found))[:LOOKED_AT]
+    return list(reversed(found))[:LOOKED_AT], False
 
 
-def _looked(client: Client, order_id: str, read: Callable[[bytes, str], tuple[Details | str, Coverage]]) -> Looked:
+def _looked(client: Client, mapping: Mapping, base_currency: str | None, order_id: str) -> Looked | Unread:
     reply = client.order(order_id)
     if not isinstance(reply, Reply):
-        return Looked(order_id, problem=reply.reason)
+        return Unread(order_id, reply.reason)
     if reply.status != 200:
-        return Looked(order_id, problem=reply.summary)
-    details, cover = read(reply.body, order_id)
-    return Looked(order_id, problem=details) if isinstance(details, str) else Looked(order_id, details, cover)
+        return Unread(order_id, reply.summary)
+    details = read_details(reply.body, mapping, order_id, base_currency)
+    if isinstance(details, str):
+        return Unread(order_id, details)
+    return Looked(order_id, details, coverage(reply.body, mapping, order_id))
 
 
-def _readable(name: str, orders: Sequence[Looked]) -> Finding:
-    bad = [one for one in orders if one.problem]
-    if not bad:
-        return ok("newest orders", f"the details of {_count(orders)} can be read", name)
-    mend = f"mend stores.{name}.glopal.routes.order, or show Glopal these orders"
-    told = "; ".join(f"{one.order_id}: {one.problem}" for one in bad[:_TOLD])
-    return failure(
-        "newest orders", f"the details of {len(bad)} of {_count(orders)} cannot be read ({told})", mend, name
-    )
+def _readable(name: str, orders: Sequence[Looked | Unread], command: str, *, whole: bool) -> Finding:
+    bad = [one for one in orders if isinstance(one, Unread)]
+    if bad:
+        mend = f"mend stores.{name}.glopal.routes.order, or show Glopal these orders"
+        told = "; ".join(f"{one.order_id}: {one.problem}" for one in bad[:_TOLD])
+        return failure("newest orders", f"the details of {_of(bad, orders)} cannot be read ({told})", mend, name)
+    found = f"the details of {_of(orders, orders)} can be read"
+    if whole:
+        return ok("newest orders", found, name)
+    mend = f"`{command} pull {name}`, which only reads, then run this again"
+    return warning("newest orders", f"{found}; newer ones stand further on in the feed", mend, name)
 
 
 def _environment(name: str, store: StoreSettings, orders: Sequence[Looked]) -> Finding:
-    said = [one.details.environment for one in orders if one.details is not None]
-    other = sorted({one for one in said if one not in {None, store.environment}})
+    own = store.environment
+    other = [one for one in orders if one.details.environment not in {None, own}]
     if other:
-        count = sum(one in other for one in said)
-        found = f"{count} of {_count(orders)} belong to {', '.join(other)}, this store to {store.environment}"
-        return failure("environment", found, f"set stores.{name}.environment, or name the other host and key", name)
-    if None in said:
+        said = ", ".join(sorted({str(one.details.environment) for one in other}))
+        mend = f"set stores.{name}.environment, or name the other address and key"
+        return failure("environment", f"of {_of(other, orders)} it is {said}, of this store {own}", mend, name)
+    silent = [one for one in orders if one.details.environment is None]
+    if silent:
         mend = "ask Glopal how test orders are told from live ones"
-        return warning("environment", f"{said.count(None)} of {_count(orders)} do not tell theirs", mend, name)
-    return ok("environment", f"{store.environment}, as the settings say", name)
+        return warning("environment", f"of {_of(silent, orders)} it is not told", mend, name)
+    return ok("environment", f"{own}, as the settings say", name)
 
 
-def _mapped(name: str, orders: Sequence[Looked]) -> Finding:
-    """Whether a shop order can be made of each."""
-    covers = [one.cover for one in orders if one.cover is not None]
-    bad = [cover for cover in covers if cover.order is None]
+def _mapped(name: str, orders: Sequence[Looked], command: str) -> Finding:
+    """Whether a shop order can be made of each, and what no order has."""
+    file = f"the file of stores.{name}.glopal.mapping"
+    bad = [one for one in orders if one.cover.order is None]
     if bad:
-        missing = sorted({field for cover in bad for field in cover.missing})
-        mend = f"say where they stand in the file of stores.{name}.glopal.mapping; see {ASSUMPTIONS}"
-        found = f"{len(bad)} of {_count(orders)} make no shop order; not found: {', '.join(missing)}"
-        return failure("mapping", found, mend, name)
-    absent = sorted(set.intersection(*(set(cover.absent) for cover in covers)))
-    left = sorted({member for cover in covers for member in cover.left_over})
-    told = f"a shop order can be made of {_count(orders)}"
+        missing = sorted({field for one in bad for field in one.cover.missing})
+        found = f"no shop order can be made of {_of(bad, orders)}; not found: {', '.join(missing)}"
+        show = f"`{command} map {name}/{bad[0].order_id} --fetch` shows one"
+        return failure("mapping", found, f"say in {file} where they stand, see {ASSUMPTIONS}; {show}", name)
+    found = f"a shop order can be made of {_of(orders, orders)}"
+    absent = sorted(set.intersection(*(set(one.cover.absent) for one in orders)))
     if not absent:
-        return ok("mapping", told, name)
-    mend = f'in the file of stores.{name}.glopal.mapping, say where they stand, or "" where Glopal has no such thing'
-    if left:
-        mend += f"; nobody reads {', '.join(left[:12])}"
-    return warning("mapping", f"{told}; in none of them found: {', '.join(absent)}", mend, name)
+        return ok("mapping", found, name)
+    mend = f'in {file}, say where they stand, or "" where Glopal has no such thing; '
+    mend += f"`{command} map {name}/{orders[0].order_id} --fetch` shows what nobody reads"
+    return warning("mapping", f"{found}; in none is found: {', '.join(absent)}", mend, name)
 
 
-def _money(name: str, orders: Sequence[Looked]) -> Finding:
-    bad = [one for one in orders if one.details is not None and one.details.money]
+def _money(name: str, orders: Sequence[Looked], command: str) -> Finding:
+    bad = [one for one in orders if one.details.money]
     if not bad:
         return ok("money", "every sum holds", name)
     first = bad[0]
-    told = f"{first.order_id}: {first.details.money}" if first.details is not None else ""
-    mend = f'mend places of amounts in the file of stores.{name}.glopal.mapping; where prices hold the tax, tax = ""'
-    return failure("money", f"{len(bad)} of {_count(orders)} do not add up ({told})", mend, name)
+    mend = (
+        f"mend the places of amounts in the file of stores.{name}.glopal.mapping; where prices hold the tax, write "
+        f'tax = ""; `{command} map {name}/{first.order_id} --fetch` shows one'
+    )
+    found = f"the sums of {_of(bad, orders)} do not hold ({first.order_id}: {first.details.money})"
+    return failure("money", found, mend, name)
 
 
-def _count(orders: Sequence[Looked]) -> str:
-    return "the newest order" if len(orders) == 1 else f"the {len(orders)} newest orders"
+def _of(some: Sequence[object], orders: Sequence[object]) -> str:
+    """How many of the newest orders."""
+    if len(orders) == 1:
+        return "the newest order"
+    return (
+        f"the {len(orders)} newest orders" if len(some) == len(orders) else f"{len(some)} of the {len(orders)} newest"
+    )
