@@ -25,6 +25,7 @@ _DECODERS: Final[dict[str, msgspec.json.Decoder[Event]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()
 }
 _encode: Final = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
+_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, RecursionError)
 _order_decoder: Final = msgspec.json.Decoder(Order)
 
 
@@ -60,7 +61,7 @@ def _event(record: Record) -> Event:
         return Unrecognised(record.type)
     try:
         event: Event = decoder.decode(record.clear)
-    except (msgspec.MsgspecError, ValueError, TypeError):
+    except _UNREADABLE:
         return Unrecognised(record.type)
     return event
 
@@ -73,7 +74,7 @@ def _late(record: Record) -> Event:
     """An event name that was unknown when it was recorded, and may be known today."""
     try:
         name = msgspec.json.decode(record.clear, type=_Named).name
-    except (msgspec.MsgspecError, ValueError):
+    except _UNREADABLE:
         return Unrecognised("")
     report = report_of(name)
     return Unrecognised(name) if report is None else Reported(report, record.occurred_at)
@@ -88,5 +89,5 @@ def thaw_order(snapshot: str) -> Order | None:
     """The fold from its snapshot; None if this version cannot read it."""
     try:
         return _order_decoder.decode(snapshot)
-    except (msgspec.MsgspecError, ValueError, TypeError):
+    except _UNREADABLE:
         return None

@@ -59,7 +59,7 @@ def _overridden(key: str, route: Route, given: Dict[str, object]) -> Route:
             case "body", _:
                 _check_body(f"{key}.body", value)
                 route = replace(route, body=value, source=Source.SETTINGS)  # type: ignore[arg-type]  # checked above
-            case "query", Dict() if all(isinstance(called, str) for called in value.values()):
+            case "query", Dict() if all(isinstance(called, str) and called.isprintable() for called in value.values()):
                 _check_names(f"{key}.query", value, QUERIES)
                 route = replace(route, query={**route.query, **value}, source=Source.SETTINGS)
             case "success", Dict():
@@ -126,8 +126,8 @@ def _check_body(key: str, body: object) -> None:
                 _check_body(f"{key}.{index}", member)
         case None | bool() | int() | Decimal():
             pass
-        case float() if body.is_integer():
-            pass
+        case float():
+            raise RouteError(f"{key}: a number with a point may lose digits; give a whole number or a text")
         case _:
             raise RouteError(f"{key}: has no JSON form")
 
