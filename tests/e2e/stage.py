@@ -196,7 +196,7 @@ def staged(home: Path, database_url: str | None, stores: Mapping[str, str] | Non
         database = f'database_url = "{database_url}"' if database_url else ""
         text = SETTINGS.format(home=home, database=database)
         for store, more in stores.items():
-            poll = 0.1 * len(stores)
+            poll = 0.1 if len(stores) == 1 else 0.3
             urls = {"glopal": at_glopal.url, "shop": at_shop.url}
             text += STORE_SETTINGS.format(store=store, more=more, home=home, poll=poll, **urls)
         (home / "orderflow.toml").write_text(text)

@@ -33,6 +33,7 @@ STORES = {
     "cancels": 'on_refusal = "cancel"',
     "late": f"effects_from = {BEGAN - timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
     "dark": "shadow = true",
+    "dollars": 'import_currency = "base"\nbase_currency = "USD"',
 }
 OURS = ("drafts", "orders", "early", "ready")
 """The stores whose orders we insert."""
@@ -268,6 +269,38 @@ def test_an_older_order_is_redriven_alone_and_by_hand(stage: Stage) -> None:
     assert in_shop(stage, "late", order_id) == ["order"]
     assert (in_shop(stage, "late", other), accepted_by_us(stage, "late", other)) == ([], [])
     assert against(stage, "late") == []
+
+
+# --- import_currency ------------------------------------------------------------------------------------------------
+
+
+def test_orders_enter_the_shop_in_the_stores_own_currency(stage: Stage) -> None:
+    """Whatever the buyer paid in: the shop's parts make its total, the log has the rate, Glopal's total is its own."""
+    for order_id in [stage.place(store="dollars", ready=True) for _ in range(6)]:
+        settled(stage, "dollars", order_id, "ACCEPTED")
+        [made] = [made for made in stage.shop.ledger() if made.reference == f"glopal:dollars:{order_id}"]
+        request, details = stage.shop.created_from(made.id), stage.order(order_id, "dollars").details
+        assert request["currency"] == "USD"
+        assert details.currency in {"EUR", "JPY", "NOK"}
+        assert abs(Decimal(request["total"]) * details.rate - details.total) <= Decimal("0.005") * details.rate
+        items = sum(Decimal(item["unit_price"]) * item["quantity"] for item in request["items"])
+        others = ("tax", "duty", "fees", "rounding")
+        given = items + Decimal(request["shipping"]["price"]) + sum(Decimal(request.get(name, "0")) for name in others)
+        assert given - Decimal(request["discount"]) == Decimal(request["total"])
+        lines = stage.run("orders", "timeline", f"dollars/{order_id}", "--json").data
+        assert f"({request['total']} USD, rate {details.rate})" in " ".join(line["what"] for line in lines)
+    assert against(stage, "dollars") == []
+
+
+def test_without_a_rate_an_order_is_held(stage: Stage) -> None:
+    """It is never taken for one to one; nothing enters the shop, and the place is named."""
+    order_id = stage.place(store="dollars", ready=True, exchange_rates={"EUR": {"rate": Decimal(1)}})
+    wait(lambda: stage.order(order_id, "dollars").holds)
+    stage.rest()
+    [hold] = stage.order(order_id, "dollars").holds
+    assert (hold.reason, hold.detail) == ("unmapped", "exchange_rates.USD.rate")
+    assert in_shop(stage, "dollars", order_id) == []
+    assert stage.glopal.status("dollars", order_id) == "READY"
 
 
 # --- shadow ---------------------------------------------------------------------------------------------------------
