@@ -23,6 +23,8 @@ from orderflow.store.connect import connect
 CI = bool(os.environ.get("CI"))
 # The controller of a run names one directory; xdist workers inherit it and share the cluster in it.
 RUN_DIR = "ORDERFLOW_TEST_RUN_DIR"
+# The URL of a superuser in another server, to run the tests on instead of the embedded one: see `make test-15`.
+SERVER = os.environ.get("ORDERFLOW_TEST_SERVER")
 POSTGRES_15 = ("127.0.0.1", 5432)
 POSTGRES_15_URL = "postgresql+psycopg://postgres@{}:{}/postgres".format(*POSTGRES_15)
 
@@ -43,8 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove what the run left; workers have ended, so the server has stopped."""
     if not hasattr(config, "workerinput"):
-        if (_run_dir() / "used-15").exists():
-            _drop_all_of_this_run(POSTGRES_15_URL)
+        for used in _run_dir().glob("used-*"):
+            _drop_all_of_this_run(used.read_text())
         shutil.rmtree(_run_dir(), ignore_errors=True)
 
 
@@ -75,7 +77,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session")
 def new_database() -> Iterator[NewDatabase]:
-    """Make a fresh, migrated database in this run's embedded cluster and return its URL."""
+    """Make a fresh, migrated database in this run's embedded cluster, or in `SERVER`, and return its URL."""
+    if SERVER:
+        yield _databases(_lasting(SERVER, "used-server"))
+        return
     with embedded.start(_run_dir() / "cluster", durable=False) as server:
         yield _databases(server.url)
 
@@ -83,8 +88,7 @@ def new_database() -> Iterator[NewDatabase]:
 @pytest.fixture(scope="session")
 def new_database_15() -> NewDatabase:
     """The same in the PostgreSQL 15 on this machine."""
-    (_run_dir() / "used-15").touch()
-    return _databases(POSTGRES_15_URL)
+    return _databases(_lasting(POSTGRES_15_URL, "used-15"))
 
 
 @pytest.fixture
@@ -137,6 +141,12 @@ def store(request: pytest.FixtureRequest) -> str:
 
 def _run_dir() -> Path:
     return Path(os.environ[RUN_DIR])
+
+
+def _lasting(server_url: str, name: str) -> str:
+    """A server that outlives the run: note that its databases are to be dropped."""
+    (_run_dir() / name).write_text(server_url)
+    return server_url
 
 
 def _services(item: pytest.Item) -> list[tuple[str, str, int]]:

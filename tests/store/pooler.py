@@ -37,20 +37,19 @@ def pooler(server_url: str, mode: str, servers: int) -> Iterator[str]:
     """The URL of a running PgBouncer that shares `servers` connections to the database of `server_url`."""
     assert PROGRAM is not None
     server = sa.make_url(server_url)
-    host = Path(str(server.query["host"]))
+    host = server.host or str(server.query["host"])
     with tempfile.TemporaryDirectory(prefix="orderflow-pooler-") as name:
         home, listen = Path(name), _free_port()
         settings = home / "pgbouncer.ini"
         settings.write_text(
             SETTINGS.format(host=host, port=server.port or 5432, listen=listen, mode=mode, servers=servers, home=home)
         )
-        # It refuses to run as root, and only who owns the data may enter the directory of the server's socket.
-        owner = host.stat().st_uid
-        as_root = os.geteuid() == 0
-        if as_root:
+        user = []
+        if os.geteuid() == 0:  # it refuses to run as root, and only who owns the data may enter a socket's directory
+            owner = pwd.getpwnam("nobody") if server.host else pwd.getpwuid(Path(host).stat().st_uid)
             for path in (home, settings):
-                os.chown(path, owner, -1)
-        user = ["-u", pwd.getpwuid(owner).pw_name] if as_root else []
+                os.chown(path, owner.pw_uid, -1)
+            user = ["-u", owner.pw_name]
         process = subprocess.Popen(
             [PROGRAM, *user, "-q", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

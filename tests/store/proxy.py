@@ -1,4 +1,4 @@
-"""A TCP door to a Postgres that listens on a unix socket, and breaks connections around COMMIT on demand.
+"""A TCP door to a Postgres, which breaks connections around COMMIT on demand.
 
 It knows of the protocol only that a COMMIT is sent as text, and that an answer ends with ReadyForQuery.
 """
@@ -24,7 +24,7 @@ class Proxy:
 
     def __init__(self, server_url: str) -> None:
         url = sa.make_url(server_url)
-        self._server = f"{url.query['host']}/.s.PGSQL.{url.port or 5432}"
+        self._server = server_url
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._faults: list[Fault] = []
         self._marker = b""
@@ -56,8 +56,7 @@ class Proxy:
         self._listener.close()
 
     def _serve(self, client: socket.socket) -> None:
-        with client, socket.socket(socket.AF_UNIX) as server, suppress(OSError):
-            server.connect(self._server)
+        with client, _connected(self._server) as server, suppress(OSError):
             lost = threading.Event()
             back = threading.Thread(target=self._answer, args=(server, client, lost), daemon=True)
             back.start()
@@ -92,6 +91,17 @@ class Proxy:
                     return
                 client.sendall(data)
         _cut(client)
+
+
+def _connected(server_url: str) -> socket.socket:
+    """A connection to the server: over TCP if the URL has a host, else over its unix socket."""
+    url = sa.make_url(server_url)
+    port = url.port or 5432
+    if url.host:
+        return socket.create_connection((url.host, port))
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(f"{url.query['host']}/.s.PGSQL.{port}")
+    return made
 
 
 def _cut(*ends: socket.socket) -> None:
