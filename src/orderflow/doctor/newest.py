@@ -12,7 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from orderflow import app as composition
-from orderflow.config import StoreSettings
+from orderflow.config import StoreSettings, policy
 from orderflow.doctor.at_glopal import ASSUMPTIONS
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.glopal.client import Client, RawPage
@@ -51,8 +51,8 @@ def checked(name: str, store: StoreSettings, client: Client, known: Sequence[str
         mend = "place a test order through Glopal's checkout, then run this again"
         yield warning("newest orders", "there is no order to look at", mend, name)
         return
-    mapping = composition.mapping_of(name, store)
-    orders = [_looked(client, mapping, store.base_currency, order_id) for order_id in order_ids]
+    mapping, base = composition.mapping_of(name, store), policy(store).base_currency
+    orders = [_looked(client, mapping, base, order_id) for order_id in order_ids]
     yield _readable(name, orders, command, whole=whole)
     good = [one for one in orders if isinstance(one, Looked)]
     if good:
