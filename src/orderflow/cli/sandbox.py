@@ -145,6 +145,7 @@ def _listed() -> list[str]:
 
 def _told(home: Path, chosen: Scenario, glopal: str, shop: str, drive: str) -> list[str]:
     one, *others = chosen.stores
+    orders = "1 order" if len(chosen.lives) == 1 else f"{len(chosen.lives)} orders"
     known = f"store {one}" if not others else f"stores {', '.join(chosen.stores)}"
     return [
         f"Glopal    {glopal}   key {GLOPAL_KEY}   {known}",
@@ -152,7 +153,7 @@ def _told(home: Path, chosen: Scenario, glopal: str, shop: str, drive: str) -> l
         f"control   {drive}   makes orders live; GET it for a list of what it can do",
         f"settings  {home / 'orderflow.toml'}",
         *([f"webhooks  {chosen.hook.url}"] if chosen.hook else []),
-        *([f"scenario  {len(chosen.lives)} orders, from now on"] if chosen.lives else []),
+        *([f"scenario  {orders}, from now on"] if chosen.lives else []),
         "",
         "In another terminal:",
         f"  export ORDERFLOW_CONFIG={home / 'orderflow.toml'}",
