@@ -1,0 +1,40 @@
+"""Glopal's contract is only partly public: orderflow must come to the truth under every setting of every switch.
+
+Each setting alone, then 200 seeded combinations of all; each is a play of some orders, judged by the fakes' ledgers.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from tests.dialects.play import Play
+from tests.simulation.simulate import Database
+
+from orderflow.sandbox.glopal_switches import SWITCHES
+
+ALONE = [(name, place) for name, settings in SWITCHES.items() for place in range(1, len(settings))]
+COMBINATIONS = 200
+CHUNK = 20
+
+
+@pytest.fixture(scope="module")
+def database(module_database_url):
+    made = Database(module_database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.mark.parametrize(("name", "place"), ALONE, ids=str)
+def test_each_setting_alone(database, name, place):
+    setting = SWITCHES[name][place]
+    assert Play(database, f"{name}-{place}", {name: setting}, 8).run() == []
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("first", range(0, COMBINATIONS, CHUNK))
+def test_seeded_combinations(database, first):
+    for seed in range(first, first + CHUNK):
+        rng = Random(f"combination {seed}")
+        switches = {name: rng.choice(settings) for name, settings in SWITCHES.items()}
+        assert Play(database, f"c{seed}", switches, 4).run() == [], (seed, switches)
