@@ -22,8 +22,8 @@ _NONE: Final = timedelta(0)
 class GlopalOptions:
     """Switches; the first setting of each is the default. `glopal_switches.SWITCHES` lists all settings of all.
 
-    A client has to be told of `routes`, `accept_body`, `limit_name`, `unknown_query`, `unknown_event` and `environment`;
-    it has to survive the rest.
+    A client has to be told of `routes`, `accept_body`, `limit_name`, `unknown_query`, `unknown_event` and
+    `environment`; it has to survive the rest.
     """
 
     # Addresses and keys, reference 1 and 2.
