@@ -4,6 +4,8 @@ What differs is learnt, so that the reader's next commands speak of the real ord
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -35,19 +37,20 @@ class Likeness:
         return text
 
     def like(self, shown: list[str], printed: str) -> bool:
-        """Every line that the page shows was printed, in this order; others may stand between. `...` stands for any."""
-        rest = iter([line for line in printed.splitlines() if line.strip()])
-        found: list[tuple[str, str]] = []
-        for line in shown:
-            if line.strip() in {"", "...", "…"}:
-                continue
-            real = next((one for one in rest if _bare(one) == _bare(line)), None)
-            if real is None:
-                return False
-            found.append((line, real))
+        """Every word that the page shows was printed, as often. `...` stands for any.
+
+        Lines are no measure: where they break, and whose news came first, differs from run to run.
+        """
+        shown = [line for line in shown if line.strip() not in {"...", "…"}]
+        if _words(shown) - _words(printed.splitlines()):
+            return False
+        self.learn(_pairs(shown, printed.splitlines()))
+        return True
+
+    def learn(self, found: Iterable[tuple[str, str]]) -> None:
+        """Take over what the second lines call otherwise than the first."""
         for line, real in found:
             self._learn(line, real)
-        return True
 
     def _learn(self, line: str, real: str) -> None:
         for ours, theirs in zip(_VARIES.finditer(line), _VARIES.finditer(real), strict=False):
@@ -56,6 +59,21 @@ class Likeness:
         for (word, at), (same, really) in zip(_HOLD.findall(line), _HOLD.findall(real), strict=False):
             if word == same:
                 self.names.setdefault(word + at, same + really)
+
+
+def _pairs(shown: list[str], printed: list[str]) -> Iterator[tuple[str, str]]:
+    """The lines that are alike, in their order."""
+    at = 0
+    for line in shown:
+        for there in range(at, len(printed)):
+            if _bare(line) and _bare(line) == _bare(printed[there]):
+                yield line, printed[there]
+                at = there + 1
+                break
+
+
+def _words(lines: list[str]) -> Counter[str]:
+    return Counter(word for line in lines for word in _bare(line).split())
 
 
 def _bare(line: str) -> str:

@@ -1,5 +1,7 @@
 """A reader who types what a page says: one directory, one shell after the other, programs that stay in the background.
 
+With `ORDERFLOW_WRITE_DOCS=1`, what a page shows otherwise than it was printed is noted down in `mended`.
+
 It must never use the machine's ports 8701 to 8703, that a person may be using: the page's are replaced by free ones.
 """
 
@@ -20,7 +22,8 @@ from typing import Final
 from .likeness import Likeness
 from .pages import ROOT, Block, Setting, commands
 
-PATIENCE: Final = 40.0
+WRITE: Final = bool(os.environ.get("ORDERFLOW_WRITE_DOCS"))
+PATIENCE: Final = 10.0 if WRITE else 40.0
 # Asking again changes nothing, so the reader may look until the page's moment has come.
 _LOOKS: Final = re.compile(r"\s*(orderflow (orders|effects|why|verify|config|doctor)|curl (?!.*-X))")
 _PRELUDE: Final = """\
@@ -50,6 +53,7 @@ class Reader:
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     last: str = ""
     control: str = ""
+    mended: dict[str, str] = field(default_factory=dict)
 
     def follow(self, step: Block | Setting) -> None:
         """Do what this step says."""
@@ -110,7 +114,19 @@ class Reader:
             if fits or not _LOOKS.match(command) or time.monotonic() > until:
                 break
         assert (code != 0) is refused, f"`{command}` ended with {code}:\n{self.last}"
+        if WRITE and not fits:
+            before, after = "\n".join(["$ " + command, *shown]), "\n".join(["$ " + command, *self._as_shown()])
+            self.mended[before] = after
+            self.likeness.learn((a, b) for a in shown for b in self.last.splitlines())
+            return
         assert fits, self._unlike("\n".join(shown), command)
+
+    def _as_shown(self) -> list[str]:
+        """What was printed, with the page's own names."""
+        printed = self.last
+        for name, real in self.likeness.names.items():
+            printed = printed.replace(real, name)
+        return [line.rstrip() for line in printed.rstrip().splitlines()]
 
     def _unlike(self, shown: str, command: str = "") -> str:
         return f"{command}\nprinted\n{self.last}\nthe page shows\n{shown}\nnames are {self.likeness.names}"

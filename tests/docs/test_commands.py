@@ -1,4 +1,7 @@
-"""Every command of the documents does what they say. See `pages` for how a page speaks to this test."""
+"""Every command of the documents does what they say. See `pages` for how a page speaks to this test.
+
+`ORDERFLOW_WRITE_DOCS=1` writes what was printed into blocks that show something else: read the difference.
+"""
 
 from collections.abc import Iterator
 
@@ -31,6 +34,7 @@ def world() -> Iterator:
         reader.close(starter)
 
 
+@pytest.mark.timeout(300)  # it waits for much; each wait has a limit of its own
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_reader_can_follow(page, world):
     one = reader.Reader(reader.home(), world)
@@ -41,6 +45,8 @@ def test_a_reader_can_follow(page, world):
             except Exception as error:
                 raise AssertionError(f"{page.relative_to(ROOT)}:{step.line}: {error}") from error
     finally:
+        for before, after in one.mended.items():
+            page.write_text(page.read_text().replace(before, after, 1))
         reader.close(one)
 
 
