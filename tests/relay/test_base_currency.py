@@ -17,13 +17,14 @@ DOLLARS = StorePolicy(base_currency="USD")
 
 
 def rate(text: str) -> dict[str, Any]:
-    return {"currency": "EUR", "exchange_rates": {"USD": {"rate": Decimal(text)}}, **COSTS}
+    return {"currency": "EUR", "exchange_rates": {"USD": {"rate": Decimal(text)}}, **CONTENTS}
 
 
-COSTS: dict[str, Any] = {
+CONTENTS: dict[str, Any] = {
     "items": [{"sku": "MUG", "name": "Mug", "quantity": 3, "unit_price": Decimal("10.00")}],
     "shipping": {"method": "standard", "price": Decimal("5.00")},
     "totals": {"tax": Decimal("6.65"), "total": Decimal("41.65")},
+    **dict.fromkeys(("customer", "billing_address", "shipping_address", "customer_note", "language")),
 }
 
 
