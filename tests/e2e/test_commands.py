@@ -1,12 +1,11 @@
 """Every command of the command line, as a process of its own on a real database and over real HTTP."""
 
-import re
-
 import pytest
 import sqlalchemy as sa
 
 import orderflow
 from orderflow.cli.demo_judge import rebuilt
+from orderflow.store import migrate
 
 from .stage import STORE, staged, wait
 
@@ -66,14 +65,6 @@ def test_bad_input_is_one_line_and_code_2(stage, arguments):
     said = stage.run(*arguments, code=2)
     assert said.out == ""
     assert len(said.err.splitlines()) == 1
-
-
-def test_a_database_that_is_away_is_told(stage):
-    text = (stage.home / "orderflow.toml").read_text()
-    nobody = 'database_url = "postgresql+psycopg://x@127.0.0.1:1/x"'
-    (stage.home / "away.toml").write_text(re.sub("database_url = .*", nobody, text))
-    said = stage.run("--config", "away.toml", "orders", "list", code=1)
-    assert "the database cannot be reached" in said.err
 
 
 def test_an_empty_database_is_told_and_migrated(tmp_path):
@@ -208,12 +199,74 @@ def test_pause_and_resume(stage):
         order_id = stage.place(ready=True)
         wait(lambda: stage.show(order_id)["confirmed"])
         assert stage.shop.ledger() == []
-        assert [(p["scope"], p["reason"]) for p in stage.show(order_id)["paused"]] == [("shop", "stocktaking")]
+        [told] = [one for one in stage.run("pauses", "--json").data if one["store"] == STORE]
+        assert (told["scope"], told["reason"]) == ("shop", "stocktaking")
+        assert "stocktaking" in stage.run("pauses").out
+        wait(lambda: [one["kind"] for one in stage.show(order_id)["around"] if one["stops"]] == ["paused"])
         assert "goes on" in stage.run("resume", STORE, "shop").out
         assert "was not paused" in stage.run("resume", STORE, "shop").out
         wait(lambda: stage.glopal.status(STORE, order_id) == "ACCEPTED")
     stage.run("pause", STORE, "pull")
     assert "paused" in stage.run("pull", code=1).err
+
+
+def test_the_kill_switch_stops_everything_and_lets_it_go(stage):
+    everything = [{"store": STORE, "scope": scope, "paused": True} for scope in ("pull", "glopal", "shop")]
+    assert stage.run("pause", "all", "all", "--why", "fire", "--json").data == everything
+    assert stage.run("pull", code=1).out == f"{STORE}: 0 events seen, 0 new\n"
+    assert len(stage.run("pauses", "--json").data) == 3
+    assert stage.run("resume", "all", "shop").out == f"shop of {STORE} goes on\n"
+    assert [one["lifted"] for one in stage.run("resume", "all", "all", "--json").data] == [True, True, False]
+    assert stage.run("resume", STORE, "all").out == "nothing of that was paused\n"
+    assert stage.run("pauses").out == "nothing is paused\n"
+    assert "did you mean shop?" in stage.run("pause", STORE, "shp", code=2).err
+
+
+def test_paused_destinations_are_not_even_asked(stage):
+    stage.run("pause", STORE, "glopal")
+    order_id = stage.place(ready=True)
+    with stage.working():
+        wait(lambda: stage.show(order_id)["outbox"])
+        other = stage.place()
+        wait(lambda: stage.order(other).version > 0)
+        assert stage.show(order_id)["attempts"] == []  # fetching is a read, and waits as well
+        stage.run("resume", STORE, "glopal")
+        wait(lambda: stage.glopal.status(STORE, order_id) == "ACCEPTED")
+
+
+# --- what is said ---------------------------------------------------------------------------------------------------
+
+
+def test_every_command_that_says_something_says_it_in_json(stage):
+    order_id = stage.place(ready=True)
+    assert stage.run("migrate", "--json").data["from"] == stage.run("migrate", "--json").data["to"]
+    assert stage.run("version", "--json").data["orderflow"] == orderflow.__version__
+    [pulled] = stage.run("pull", "--json").data
+    assert (pulled["seen"], pulled["new"], pulled["stopped"]) == (2, 2, "")
+    told = {"store": STORE, "order_id": order_id, "command": "Retry", "written": True, "position": 3}
+    assert stage.run("retry", order_id, "draft", "--why", "x", "--command-id", "c", "--json").data == told
+    again = stage.run("retry", order_id, "draft", "--why", "x", "--command-id", "c", "--json").data
+    assert again == told | {"written": False, "position": None}
+    assert [one["position"] for one in stage.run("rebuild", "orders", "--json").data] == [3]
+
+
+def test_what_a_migration_would_do_is_printed_without_a_database(stage):
+    text = (stage.home / "orderflow.toml").read_text().replace("database_url", "# database_url")
+    (stage.home / "orderflow.toml").write_text(text)
+    said = stage.run("migrate", "--sql").out
+    assert "CREATE TABLE orderflow.events" in said
+    assert not (stage.home / "data").exists()
+
+
+def test_a_database_at_an_older_revision_is_refused_politely(stage, database_url):
+    migrate.downgrade(database_url, "0001")
+    said = stage.run("orders", "list", code=2)
+    assert (
+        said.err
+        == f"orderflow: the database stands at 0001, this version needs {migrate.head()}: run `orderflow migrate`\n"
+    )
+    stage.run("migrate")
+    stage.run("orders", "list")
 
 
 # --- recomputing ----------------------------------------------------------------------------------------------------

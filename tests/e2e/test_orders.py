@@ -47,7 +47,7 @@ def test_filters_and_sorting(stage, engine):
     assert stage.run("orders", "list", "--text", "%").out == "0 orders\n"
 
 
-@pytest.mark.parametrize("wrong", ["2", "h", "2w", "-2h", "two hours", "9999999999h", "999999999d", "²h", ""])
+@pytest.mark.parametrize("wrong", ["2", "h", "2w", "-2h", "two hours", "9999999999h", "999999999d", "3651d", "²h", ""])
 def test_a_length_of_time_that_is_none(stage, wrong):
     assert "--older-than: " in stage.run("orders", "list", f"--older-than={wrong}", code=2).err
 

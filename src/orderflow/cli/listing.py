@@ -100,16 +100,23 @@ def list_(  # noqa: PLR0913  an option each
     means.say(f"{count} order{'' if count == 1 else 's'}{more}")
 
 
+_CENTURY: Final = timedelta(days=36525)
+
+
+_LONGEST: Final = 3650 * 86400
+"""Seconds: no order is older."""
+
+
 def length(name: str, text: str) -> timedelta:
     """`90s`, `15m`, `2h` or `3d` as a length of time. Raises `Failure`."""
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
     number, unit = text[:-1], text[-1:]
     if not (number.isascii() and number.isdigit() and unit in units and len(number) < 10):
         raise Failure(f"{name}: {text!r} is no length of time; write it as in 90s, 15m, 2h or 3d")
-    try:
-        return timedelta(seconds=int(number) * units[unit])
-    except OverflowError:
-        raise Failure(f"{name}: {text!r} is too long") from None
+    seconds = int(number) * units[unit]
+    if seconds > _LONGEST:
+        raise Failure(f"{name}: {text!r} is longer than ten years")
+    return timedelta(seconds=seconds)
 
 
 def _table(rows: Any, now: datetime, *, several: bool) -> Table:

@@ -29,7 +29,7 @@ def printed(found: dict[str, Any], console: Console, sections: Sequence[str]) ->
     now = found["now"]
     name = Text(f"{found['store']}/{found['order_id']}", style=_LABEL)
     console.print(name.append(f"   at {clock(now, now)} UTC", style="not bold dim"))
-    console.print(Text(found["headline"], style=_mood(found)))
+    means.show(Text(found["headline"], style=_mood(found)), console)
     console.print()
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=_LABEL, no_wrap=True)
