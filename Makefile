@@ -12,12 +12,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -q install --
 # One worker per core, eight at the most: they share one Postgres.
 WORKERS ?= auto
 ARGS ?=
+# The interpreters that `make test-pythons` looks for; paths do, too.
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14
+# The server of `make test-15`: a superuser's URL.
+SERVER_15 ?= postgresql+psycopg://postgres@127.0.0.1:5432/postgres
 SEED ?= 0
 
-.PHONY: help setup setup-dev demo test test-fast simulate lint types imports migrations docs check lock clean
+.PHONY: help setup setup-dev demo test test-fast test-15 test-pythons simulate lint types imports migrations docs build check check-wheel lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.runtime ## Make .venv with what orderflow needs to run
 
@@ -31,6 +35,19 @@ test: setup-dev ## Run every test (ARGS="-k name" passes options to pytest)
 
 test-fast: setup-dev ## Run the tests of the pure core only: no database, seconds
 	@$(BIN)/python -m pytest -q tests/domain $(ARGS)
+
+test-15: setup-dev ## Run the tests that need a database on the PostgreSQL 15 at 127.0.0.1:5432
+	@ORDERFLOW_TEST_SERVER="$(SERVER_15)" $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 \
+		tests/store tests/projections tests/intake tests/relay $(ARGS)
+
+test-pythons: ## Run the tests of core, Glopal and store, and the demo, on each Python from 3.11 to 3.14 that is here
+	@missing=""; for python in $(PYTHONS); do \
+		version=$$($$python -c 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) \
+			|| { missing="$$missing $$python"; continue; }; \
+		echo "== Python $$version" && $(MAKE) --no-print-directory PYTHON=$$python VENV=build/venv-$$version setup-dev \
+		&& build/venv-$$version/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 tests/domain tests/glopal tests/store $(ARGS) \
+		&& build/venv-$$version/bin/orderflow demo --orders 30 | tail -n 5 || exit 1; \
+	done; test -z "$$missing" || echo "not found, so not tested:$$missing"
 
 simulate: setup-dev ## Replay one seed of the simulation step by step (SEED=17), or a range (SEED="0 100")
 	@$(BIN)/python -m tests.simulation $(SEED)
@@ -51,6 +68,12 @@ migrations: setup-dev ## Check that the migrations build exactly what store/tabl
 docs: $(VENV)/.docs ## Build the documentation into build/docs; a broken link or a warning is an error
 	@$(BIN)/sphinx-build -q -W --keep-going -n -E -d build/docs-trees docs build/docs
 	@echo "build/docs/index.html"
+
+build: setup-dev ## Build wheel and sdist into dist/; the same source gives the same bytes
+	@rm -rf dist && $(BIN)/python -m hatchling build -d dist
+
+check-wheel: setup-dev ## Install the wheel into an empty environment and run its commands and its demo
+	@$(BIN)/python -m pytest -q -m installs tests/packaging $(ARGS)
 
 check: lint types imports migrations ## Run every check that is not a test
 
