@@ -94,7 +94,7 @@ def _read_paths(mapping: Mapping) -> list[tuple[str, ...]]:
 
 def _left_over(value: Json, tails: list[tuple[str, ...]], label: str) -> Iterator[str]:
     """The topmost members that no path leads to. `tails`: what is left of the paths that lead here."""
-    if () in tails:
+    if () in tails or (tails and value is None):
         return
     if not tails or not isinstance(value, Dict | list) or not value:
         yield label

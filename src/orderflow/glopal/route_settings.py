@@ -40,6 +40,8 @@ def routes(overrides: Dict[str, object], base: Dict[str, Route] = ROUTES) -> Dic
             raise RouteError(f"{key}: there is no such operation; known are {', '.join(ROUTES)}")
         if not isinstance(given, Dict):
             raise RouteError(f"{key}: must be a table")
+        if "operation" in given and base is ROUTES:
+            raise RouteError(f"{key}.operation: there is no description to look it up in; name its file in `openapi`")
         table[operation] = _overridden(key, table[operation], given)
     return MappingProxyType(table)
 
