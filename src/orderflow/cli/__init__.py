@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 
 from orderflow.cli import exits
 from orderflow.cli.lazily import Commands
+from orderflow.cli.plain import problem_of_argument
 
 _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "why": "why:why",
@@ -87,6 +88,7 @@ def options(
 def main() -> None:
     """Run the command line; it ends with one of `exits.CODES`, and one line on stderr unless that is 0."""
     try:
+        _check(sys.argv[1:])
         program()
     except SystemExit as end:
         if end.code == exits.INTERRUPTED:
@@ -100,6 +102,14 @@ def main() -> None:
 
 
 _INTERRUPTED: Final = "interrupted; nothing is half-done: the same command goes on from here"
+
+
+def _check(arguments: list[str]) -> None:
+    for number, argument in enumerate(arguments, start=1):
+        problem = problem_of_argument(argument)
+        if problem is not None:
+            exits.complain(f"argument {number} {problem}")
+            sys.exit(exits.BAD_INPUT)
 
 
 def _told(error: Exception) -> int:

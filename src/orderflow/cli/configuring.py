@@ -6,7 +6,6 @@ They never connect to anything, and never show a secret.
 from __future__ import annotations
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from orderflow import app as composition
@@ -47,7 +46,7 @@ def show(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
     for name in ("key", "value", "source"):
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(text) for text in (row.key, row.value, row.source)))
+        table.add_row(row.key, row.value, row.source)
     means.show(table)
 
 

@@ -1,12 +1,14 @@
 """How commands end: the exit codes, and the one line on stderr.
 
-It imports nothing of orderflow, so that it is there whatever goes wrong.
+It imports next to nothing of orderflow, so that it is there whatever goes wrong.
 """
 
 from __future__ import annotations
 
 import sys
 from typing import Final
+
+from orderflow.cli.plain import plain
 
 REFUSED: Final = 1
 BAD_INPUT: Final = 2
@@ -25,4 +27,4 @@ CODES: Final = {
 
 def complain(text: str) -> None:
     """One line on stderr."""
-    print(f"orderflow: {text}", file=sys.stderr)  # noqa: T201  this is where it is said
+    print(f"orderflow: {plain(text)}", file=sys.stderr)  # noqa: T201  this is where it is said

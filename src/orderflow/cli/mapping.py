@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from orderflow import app as composition
@@ -266,7 +265,7 @@ def _table(fields: list[dict[str, Any]]) -> Table:
     for one in fields:
         sign = "✗" if one["blocks"] else "!" if one["problem"] else "✓" if one["state"] == "found" else ""
         found = str(one["value"]) if one["state"] == "found" else one["problem"] or _ABSENT[one["state"]]
-        table.add_row(sign, escape(one["name"]), escape(found), escape(one["place"]))
+        table.add_row(sign, one["name"], found, one["place"])
     return table
 
 

@@ -20,13 +20,15 @@ from typing import Annotated, Final
 import msgspec
 import sqlalchemy as sa
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from sqlalchemy.exc import DBAPIError
 
 from orderflow import app as composition
 from orderflow import config
 from orderflow.app import App
 from orderflow.cli import exits
+from orderflow.cli.plain import plain
 from orderflow.config import ConfigError, Settings
 from orderflow.domain.decisions import IllegalTransition
 from orderflow.orders import UnknownOrderError
@@ -71,7 +73,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs in
 
 def console() -> Console:
     """Where answers go."""
-    return Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, soft_wrap=False)
+    width = None if sys.stdout.isatty() else _WIDTH
+    return _Console(width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
+
+
+class _Console(Console):
+    """Takes no text for a command: neither rich's own markup nor what terminals obey."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """The pieces of text to be written."""
+        for piece in super().render(renderable, options):
+            yield piece if piece.control else Segment(plain(piece.text), piece.style)
 
 
 def show(answer: RenderableType, where: Console | None = None) -> None:
@@ -87,7 +99,7 @@ def show(answer: RenderableType, where: Console | None = None) -> None:
 
 def say(text: str) -> None:
     """One plain line on stdout."""
-    print(text, flush=True)  # noqa: T201  this is where it is said
+    print(plain(text), flush=True)  # noqa: T201  this is where it is said
 
 
 def settings(ctx: typer.Context) -> Settings:
@@ -145,7 +157,7 @@ def user() -> str:
 def print_json(value: object) -> None:
     """`value` as indented JSON: money as texts, times as ISO 8601."""
     raw = msgspec.json.encode(value)
-    print(msgspec.json.format(raw, indent=2).decode())  # noqa: T201  the answer itself
+    print(plain(msgspec.json.format(raw, indent=2).decode()))  # noqa: T201  the answer itself
 
 
 def moment(time: datetime | None) -> str:

@@ -156,8 +156,7 @@ def told(raw: bytes, names: Collection[str]) -> dict[str, str]:
     found: dict[str, str | None] = {}
     for name, value in pairs if isinstance(pairs, _Pairs) else ():
         if name in names:
-            same = isinstance(value, str) and found.get(name, value) == value
-            found[name] = value if same else None
+            found[name] = value if isinstance(value, str) and found.get(name, value) == value else None
     return {name: value for name, value in found.items() if value is not None}
 
 
