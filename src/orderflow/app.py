@@ -82,7 +82,7 @@ def database(settings: Settings) -> Iterator[str]:
     with ExitStack() as stack:
         url = config.database_url(settings)
         if url is None:
-            url = stack.enter_context(embedded.start(settings.data_dir.expanduser() / "postgres")).url
+            url = stack.enter_context(embedded.start(config.data_dir(settings) / "postgres")).url
         yield url
 
 
@@ -113,6 +113,7 @@ def build(settings: Settings, url: str) -> App:
 def mistakes(settings: Settings) -> Iterator[str]:
     """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
     parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(_vault, settings)]
+    parts += [partial(config.data_dir, settings)] if settings.database_url is None else []
     for name, store in settings.stores.items():
         parts += [partial(_client, name, store, 1.0), partial(mapping_of, name, store)]
         parts += [partial(_shop, name, store, Mapping(), 1.0)]

@@ -1,9 +1,18 @@
 """Every mistake is named with its key and what would be right, all of them at once, and no secret is ever shown."""
 
+import tomllib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orderflow import config
 from orderflow.config import ConfigError
+from orderflow.config.checked import checked
+from orderflow.config.effective import effective
+from orderflow.config.given import Given
+from orderflow.config.keys import keys_of
+from orderflow.config.page import TABLES, example
 
 
 def test_all_mistakes_at_once(home):
@@ -156,3 +165,61 @@ def test_what_is_doubtful(home, monkeypatch):
 def test_parse_takes_plain_data():
     with pytest.raises(ConfigError, match="master_key_file: is missing"):
         config.parse({"stores": {}})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"workers = \xff", "is not valid TOML"),
+        (b"a = " + b"[" * 10_000, "is not valid TOML: it is nested too deeply"),
+        (b"workers = 1\nworkers = 2", "is not valid TOML"),
+    ],
+)
+def test_files_that_are_no_toml(home, content, told):
+    home.path.write_bytes(content)
+    [mistake] = home.mistakes()
+    assert told in mistake
+
+
+def test_a_mark_in_front_is_no_mistake(home):
+    home.path.write_bytes(b"\xef\xbb\xbf" + home.path.read_bytes())
+    assert home.mistakes() == ()
+
+
+def test_whose_home_is_not_known(home):
+    home.write(top='data_dir = "~nobody-of-this-name/data"')
+    [mistake] = home.mistakes()
+    assert mistake.startswith("data_dir: ~nobody-of-this-name/data begins with a home that is not known")
+
+
+@pytest.mark.parametrize(("top", "key"), [('"a\\nb" = 1', "a\\nb"), ('data_dir = "a\\u0000"', "data_dir")])
+def test_a_mistake_is_one_line_that_can_be_printed(home, monkeypatch, top, key):
+    monkeypatch.setenv("ORDERFLOW_WORKERS", "\udcff")
+    home.write(top=top)
+    first, second = sorted(home.mistakes())
+    assert first.startswith(f"{key}: ")
+    assert '"\\udcff"' in second
+    assert f"{first}{second}".isprintable()
+
+
+leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes() | st.binary()
+anything = st.recursive(leaf, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
+
+
+@given(data=st.data())
+def test_whatever_is_given_is_read_or_refused(data):
+    """Any value at any key: settings, or mistakes that begin with a key, and never anything else."""
+    raw = tomllib.loads(example())
+    place = data.draw(st.sampled_from(list(TABLES)))
+    table = raw
+    for name in place.split(".") if place else ():
+        table = table[name]
+    key = data.draw(st.sampled_from(list(keys_of(TABLES[place]))) | st.text())
+    table[key] = data.draw(anything)
+    settings, mistakes = checked(Given(raw))
+    if settings is None:
+        inside = f"{place}.{key}" if place else key
+        assert mistakes
+        assert [one for one in mistakes if not one.startswith((inside, place or "stores"))] == []
+    else:
+        assert list(effective(settings, Given(raw)))

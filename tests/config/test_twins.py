@@ -66,7 +66,7 @@ def test_paths_of_the_file_count_from_its_folder(home):
     settings = home.settings()
     assert settings.master_key_file == home.folder / "master.key"
     assert settings.stores["acme"].shop.key.file == home.folder / "shop.key"
-    assert settings.data_dir == Path("~/data")
+    assert settings.data_dir == Path("~/data").expanduser()
     assert settings.stores["acme"].glopal.mapping == Path("/etc/acme.toml")
 
 

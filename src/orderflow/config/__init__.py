@@ -5,7 +5,6 @@ It is the only package that reads the environment, and it names every mistake wi
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Any
 
 from orderflow.config import addresses, rules
 from orderflow.config.checked import checked
-from orderflow.config.given import Given, given
-from orderflow.config.mistakes import ConfigError
+from orderflow.config.given import Given, given, toml
+from orderflow.config.mistakes import ConfigError, plain
 from orderflow.config.secret import Secret
 from orderflow.config.shape import GlopalSettings, Settings, ShopSettings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, StorePolicy
@@ -28,6 +27,7 @@ __all__ = [
     "ShopSettings",
     "StoreSettings",
     "WindowSettings",
+    "data_dir",
     "database_url",
     "examine",
     "parse",
@@ -57,7 +57,8 @@ def examine(path: Path | None = None) -> Reading:
     except ConfigError as error:
         return Reading(Given({}, path), None, tuple(error.mistakes))
     settings, mistakes = checked(found)
-    return Reading(found, settings, mistakes, tuple(rules.doubtful(settings)) if settings else ())
+    doubts = tuple(plain(doubt) for doubt in rules.doubtful(settings)) if settings else ()
+    return Reading(found, settings, tuple(plain(mistake) for mistake in mistakes), doubts)
 
 
 def read(path: Path | None = None) -> Settings:
@@ -89,13 +90,23 @@ def database_url(settings: Settings) -> str | None:
     return addresses.driven(url)
 
 
+def data_dir(settings: Settings) -> Path:
+    """The folder of orderflow's own Postgres. Raises `ConfigError` where nobody knows whose home `~` is."""
+    try:
+        return settings.data_dir.expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"data_dir: {settings.data_dir} begins with a home that is not known; set $HOME, or give a whole path"
+        ) from None
+
+
 def table(path: Path | None) -> dict[str, Any]:
     """What stands in the TOML file at `path`; nothing if there is none. Raises ValueError."""
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.expanduser().read_text())
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return toml(path.expanduser())
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from None
 
 

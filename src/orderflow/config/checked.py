@@ -87,31 +87,36 @@ def _secret(check: _Check, key: Key, data: object, place: str) -> Secret | None:
     secret = _table(check, Secret, data, place)
     if secret is None:
         return None
-    file = secret.file if secret.file is None else _from(check.given.folder, secret.file)
-    return Secret(secret.env, file)
+    return secret
 
 
 def _single(check: _Check, key: Key, data: object, place: str) -> object:
     from_environment = place in check.given.sources
     try:
+        if isinstance(data, str):
+            data.encode()  # what the environment holds may be no text at all
         value = msgspec.convert(data, key.hint, strict=not from_environment, dec_hook=_path)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):
         got = "" if key.kind is Kind.SECRET else f"got {shown(data)}, "
         check.wrong(place, f"{got}expected {key.expected} ({key.about})")
         return None
     problem = key.problem(value) if isinstance(value, str) else None
     if problem:
         check.wrong(place, problem)
-    return _from(check.given.folder, value) if isinstance(value, Path) else value
+    return _placed(check, value, place) if isinstance(value, Path) else value
 
 
-def _from(folder: Path, path: Path) -> Path:
+def _placed(check: _Check, path: Path, place: str) -> Path:
     """A path as it counts from the folder of the settings file; `~` is the home of whoever runs orderflow."""
-    return path if str(path).startswith("~") else folder / path
+    try:
+        return check.given.folder / path.expanduser()
+    except RuntimeError:
+        check.wrong(place, f"{path} begins with a home that is not known; set $HOME, or give a whole path")
+        return path
 
 
 def _path(kind: type, value: object) -> Any:
     """Paths, which msgspec does not know; nothing else comes here."""
-    if kind is not Path or not isinstance(value, str) or not value:
+    if kind is not Path or not isinstance(value, str) or not value or "\0" in value:
         raise ValueError("no path")
     return Path(value)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from orderflow.config.addresses import harmless
 from orderflow.config.given import Given
 from orderflow.config.keys import Key, Kind, keys_of
-from orderflow.config.mistakes import ConfigError
+from orderflow.config.mistakes import ConfigError, plain
 from orderflow.config.page import written
 from orderflow.config.secret import Secret
 from orderflow.config.shape import Settings
@@ -45,7 +45,8 @@ def _table(table: Struct, given: Given, trail: tuple[str, ...]) -> Iterator[Effe
             for name, one in value.items():
                 yield from _table(one, given, (*here, name))
         else:
-            yield Effective(".".join(here), _value(key, value, ".".join(here)), given.source(here))
+            place = ".".join(here)
+            yield Effective(plain(place), plain(_value(key, value, place)), given.source(here))
 
 
 def _value(key: Key, value: object, place: str) -> str:

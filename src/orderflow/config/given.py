@@ -67,14 +67,26 @@ def given(path: Path | None) -> Given:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return toml(path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}): name the settings file with --config or ${CONFIG}; "
             "`orderflow config example` prints one to begin with"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def toml(path: Path) -> dict[str, Any]:
+    """What stands in a TOML file. Raises OSError or ValueError."""
+    return _toml(path.read_bytes().decode("utf-8-sig"))  # some editors put a mark in front
+
+
+def _toml(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _with_twins(data: dict[str, Any], path: Path | None, twins: Mapping[str, str]) -> Given:
@@ -140,8 +152,8 @@ def _value(key: Key, variable: str, value: str, *, file: bool) -> object:
         return [one.strip() for one in value.split(",") if one.strip()]
     if get_origin(key.bare) is dict:
         try:
-            return tomllib.loads(f"it = {value}")["it"]
-        except tomllib.TOMLDecodeError as error:
+            return _toml(f"it = {value}")["it"]
+        except ValueError as error:
             raise ConfigError(f"{variable}: expected a table in TOML, such as {{ name = 1 }}: {error}") from None
     return value
 

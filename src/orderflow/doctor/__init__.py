@@ -11,7 +11,7 @@ from typing import Final
 
 from orderflow import app as composition
 from orderflow.app import App
-from orderflow.config import Reading, Settings
+from orderflow.config import Reading, Settings, data_dir
 from orderflow.doctor import at_glopal, at_shop, database, flow, newest, plausible
 from orderflow.doctor.finding import Finding, Level, failure, ok, warning
 from orderflow.store import log
@@ -63,7 +63,7 @@ def _with_database(settings: Settings, stores: Sequence[str], *, go_live: bool, 
 
 
 def _space(settings: Settings) -> Finding:
-    home = settings.data_dir.expanduser().absolute()
+    home = data_dir(settings).absolute()
     folder = next(one for one in (home, *home.parents) if one.exists())
     free = shutil.disk_usage(folder).free
     found = f"{free / 1024**3:.1f} GB are free for orderflow's own Postgres"
