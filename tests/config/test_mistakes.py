@@ -192,14 +192,25 @@ def test_whose_home_is_not_known(home):
     assert mistake.startswith("data_dir: ~nobody-of-this-name/data begins with a home that is not known")
 
 
-@pytest.mark.parametrize(("top", "key"), [('"a\\nb" = 1', "a\\nb"), ('data_dir = "a\\u0000"', "data_dir")])
-def test_a_mistake_is_one_line_that_can_be_printed(home, monkeypatch, top, key):
-    monkeypatch.setenv("ORDERFLOW_WORKERS", "\udcff")
+@pytest.mark.parametrize(
+    ("top", "told"),
+    [
+        ('"a\\nb\\u001b[1m" = 1', "a\\nb\\x1b[1m: there is"),
+        ('data_dir = "a\\u0000"', 'data_dir: got the text "a\\x00"'),
+    ],
+)
+def test_a_mistake_is_one_line_that_can_be_printed(home, top, told):
     home.write(top=top)
-    first, second = sorted(home.mistakes())
-    assert first.startswith(f"{key}: ")
-    assert '"\\udcff"' in second
-    assert f"{first}{second}".isprintable()
+    [mistake] = home.mistakes()
+    assert mistake.startswith(told)
+    assert mistake.isprintable()
+
+
+@pytest.mark.parametrize("name", ["WORKERS", "DATABASE_URL", "STORES__ACME__SHOP__KEY", "STORES__ACME__GLOPAL__ROUTES"])
+def test_bytes_that_are_no_text(home, monkeypatch, name):
+    monkeypatch.setenv(f"ORDERFLOW_{name}", "hunter2\udcff")
+    [mistake] = home.mistakes()
+    assert mistake.endswith(f"ORDERFLOW_{name} holds bytes that are no UTF-8")
 
 
 leaf = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.datetimes() | st.binary()

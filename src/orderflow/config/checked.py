@@ -93,10 +93,8 @@ def _secret(check: _Check, key: Key, data: object, place: str) -> Secret | None:
 def _single(check: _Check, key: Key, data: object, place: str) -> object:
     from_environment = place in check.given.sources
     try:
-        if isinstance(data, str):
-            data.encode()  # what the environment holds may be no text at all
         value = msgspec.convert(data, key.hint, strict=not from_environment, dec_hook=_path)
-    except (msgspec.ValidationError, UnicodeEncodeError):
+    except msgspec.ValidationError:
         got = "" if key.kind is Kind.SECRET else f"got {shown(data)}, "
         check.wrong(place, f"{got}expected {key.expected} ({key.about})")
         return None

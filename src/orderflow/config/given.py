@@ -109,6 +109,8 @@ def _lay(data: dict[str, Any], sources: dict[str, str], variable: str, value: st
     place = ".".join(trail)
     if rest and (key.kind, rest) != (Kind.SECRET, ["FILE"]):
         raise ConfigError(f"{variable}: goes on behind {place}, which is {key.expected}")
+    if any("\ud800" <= c <= "\udfff" for c in value):  # how Python shows bytes that are none
+        raise ConfigError(f"{place}: {variable} holds bytes that are no UTF-8")
     if place in sources:
         raise ConfigError(f"{place}: {sources[place]} and {variable} both give it; keep one of them")
     for name in trail[:-1]:
