@@ -45,7 +45,7 @@ def test_effects_are_listed_shown_and_retried(stage, refused):
 
     unsealed = stage.run("effects", "show", refused, "draft", "--personal", "--json")
     assert "no_such_article" in unsealed.data["attempts"][0]["response"]
-    assert f"unsealed 1 replies of order {STORE}/{refused}" in unsealed.err
+    assert f"unsealed 0 requests and 1 replies of order {STORE}/{refused}" in unsealed.err
 
     stage.run("retry", refused, "draft", "--why", "the shop knows it now")
     stage.run("pull")

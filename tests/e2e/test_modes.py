@@ -3,6 +3,7 @@
 One worker serves all the stores; each test lives in a store of its own mode.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -319,7 +320,14 @@ def test_shadow_shows_and_sends_nothing(stage: Stage) -> None:
     wait(lambda: [row.parked for row in planned(stage, "dark", order_id)] == [True])
     [row] = planned(stage, "dark", order_id)
     assert (row.effect, row.state, row.reason, row.attempt) == ("draft", "planned", SHADOW, 0)
-    assert row.request is not None
+    [request] = stage.run("effects", "show", f"dark/{order_id}", "--json").data["requests"]
+    assert (request["method"], request["target"], request["sent"]) == ("POST", "/orders", False)
+    assert "body" not in request
+    assert "would send POST /orders" in stage.run("effects", "show", f"dark/{order_id}").out
+    told = stage.run("effects", "show", f"dark/{order_id}", "draft", "--personal", "--json")
+    [request] = told.data["requests"]
+    assert json.loads(request["body"])["total"] == str(stage.order(order_id, "dark").details.total)
+    assert "unsealed 1 requests" in told.err
     assert at_glopal(stage, "dark", order_id).gets > 0
     assert in_shop(stage, "dark", order_id) == []
     assert accepted_by_us(stage, "dark", order_id) == []

@@ -1,6 +1,7 @@
 """Shadow: everything is read, planned and shown; nothing is sent, and nothing sends itself when shadow ends."""
 
 import json
+from typing import Any
 
 from tests.relay.conftest import NewStage
 from tests.relay.stage import DAY, VAULT, Stage
@@ -10,8 +11,7 @@ from orderflow.domain.events import Effect, EffectIntended, EffectNotExecuted
 from orderflow.domain.machine import Status
 from orderflow.domain.policy import StorePolicy
 from orderflow.projections.planner import SHADOW
-from orderflow.relay.request import opened_request
-from orderflow.store import outbox
+from orderflow.relay.request import frozen_requests
 
 DARK, LIGHT = StorePolicy(shadow=True), StorePolicy()
 
@@ -22,13 +22,12 @@ def turn(it: Stage, policy: StorePolicy) -> None:
     it.relay = it.worker("b")
 
 
-def shown(it: Stage, order_id: str, effect: str) -> dict[str, object]:
-    """The request in a row, as its key opens it."""
+def shown(it: Stage, order_id: str) -> dict[str, Any]:
+    """The one request in its outbox, as its key opens it."""
     with it.engine.begin() as conn:
-        [row] = [row for row in outbox.rows_of(conn, it.store, order_id) if row.key.effect == effect]
-        request = opened_request(conn, VAULT, row)
-    assert request is not None
-    return json.loads(request)
+        [frozen] = frozen_requests(conn, VAULT, it.store, order_id)
+    assert frozen.planned
+    return json.loads(frozen.request)
 
 
 def test_everything_is_planned_and_read_and_nothing_is_written(stage: NewStage) -> None:
@@ -53,7 +52,7 @@ def test_the_request_is_shown_as_it_would_be_sent(stage: NewStage) -> None:
     it = stage(policy=DARK)
     order_id = it.place()
     it.live(60)
-    request, digest = shown(it, order_id, "draft"), it.row(order_id, "draft").digest
+    request, digest = shown(it, order_id), it.row(order_id, "draft").digest
     assert request["method"] == "POST"
     assert str(it.order(order_id).details.total) in json.dumps(request)
     turn(it, LIGHT)
@@ -76,7 +75,7 @@ def test_another_request_is_shown_anew_and_the_same_one_is_not(stage: NewStage) 
     it.live(60)
     after = it.row(order_id, "draft")
     assert after.digest != before.digest
-    assert "another note" in json.dumps(shown(it, order_id, "draft"))
+    assert "another note" in json.dumps(shown(it, order_id))
     assert after.parked
 
 

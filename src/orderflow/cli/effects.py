@@ -18,6 +18,7 @@ from orderflow.cli.finding import AnyOrder, Place, find
 from orderflow.cli.freshness import warn
 from orderflow.cli.headline import clock
 from orderflow.cli.means import InStore, one_of
+from orderflow.cli.requests import request_lines, requests_of
 from orderflow.domain.events import Effect
 from orderflow.store.tables import attempts, effects, outbox
 from orderflow.store.vault import key, unseal
@@ -111,11 +112,16 @@ def show(
     *,
     personal: Annotated[
         bool,
-        typer.Option("--personal", help="Unseal the replies, too: they may hold personal data. Says so on stderr."),
+        typer.Option(
+            "--personal", help="Unseal requests and replies, too: they may hold personal data. Says so on stderr."
+        ),
     ] = False,
     as_json: means.AsJson = False,
 ) -> None:
-    """Show every call that was made for an order: when, what came back, and what was made of it."""
+    """Show every call that was made for an order, and the requests that stand frozen in its outbox.
+
+    Of a call: when, what came back, and what was made of it. In shadow the requests are what would be sent.
+    """
     chosen = None if effect is None else one_of("effect", effect, [*Effect])
     with means.opened(ctx) as app, app.engine.connect() as conn:
         place = find(app, conn, order, by_shop=True)
@@ -126,14 +132,18 @@ def show(
         )
         keys = [dict(row) for row in conn.execute(query).mappings() if chosen in (None, row["effect"])]
         calls = attempts_of(conn, place, chosen, limit=1000)
+        requests = requests_of(conn, app, place, chosen, personal=personal)
         if personal:
-            _unsealed(app, conn, place, calls)
+            _unsealed(app, conn, place, calls, len(requests))
     if as_json:
-        means.print_json({"store": place.store, "order_id": place.order_id, "effects": keys, "attempts": calls})
+        told = {"effects": keys, "requests": requests, "attempts": calls}
+        means.print_json({"store": place.store, "order_id": place.order_id, **told})
         return
     if keys:
         means.show(_table(sorted(keys, key=lambda row: (row["since"] is None, row["since"])), now))
         means.say("")
+    for line in request_lines(requests):
+        means.say(line)
     for call in reversed(calls):
         status = f" {call['status']}" if call["status"] else ""
         does = {"send": f"sent, attempt {call['attempt']}", "look_up": "looked up", "read": "asked"}[call["kind"]]
@@ -145,7 +155,7 @@ def show(
         means.say("no call was made yet")
 
 
-def _unsealed(app: App, conn: sa.Connection, place: Place, calls: list[dict[str, Any]]) -> None:
+def _unsealed(app: App, conn: sa.Connection, place: Place, calls: list[dict[str, Any]], requests: int) -> None:
     """Put the replies into `calls`. Whoever does so is named on stderr, where logs are kept."""
     query = sa.select(attempts.c.attempt_id, attempts.c.response, attempts.c.response_key).where(
         attempts.c.store == place.store, attempts.c.response_key.is_not(None)
@@ -157,4 +167,5 @@ def _unsealed(app: App, conn: sa.Connection, place: Place, calls: list[dict[str,
             data_key = key(conn, app.vault, place.store, place.order_id, row.response_key)
             call["response"] = unseal(data_key, row.response, row.attempt_id, "response").decode(errors="replace")
             count += 1
-    means.complain(f"{means.user()} unsealed {count} replies of order {place}: they may hold personal data")
+    unsealed = f"{requests} requests and {count} replies"
+    means.complain(f"{means.user()} unsealed {unsealed} of order {place}: they may hold personal data")

@@ -5,7 +5,7 @@ It never sends anything and records nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -20,8 +20,8 @@ from orderflow.domain.order import Order
 from orderflow.glopal.money import Base, converted
 from orderflow.relay.work import POLICY, Turn
 from orderflow.store.log import Sealed
-from orderflow.store.outbox import Row
-from orderflow.store.tables import events
+from orderflow.store.outbox import Key
+from orderflow.store.tables import events, outbox
 from orderflow.store.vault import Vault, key, keys_of, seal, unseal
 
 
@@ -72,12 +72,29 @@ def sealed_request(turn: Turn, request: bytes, attempt: int) -> Sealed:
     return seal(vault, order_key, request, _NOWHERE, f"{key_}:{attempt}")
 
 
-def opened_request(conn: sa.Connection, vault: Vault, row: Row) -> bytes | None:
-    """The request in an outbox row: what was sent last, or would be sent (shadow). Personal; None if there is none."""
-    if row.request is None or row.request_key is None:
-        return None
-    data_key = key(conn, vault, row.key.store, row.key.order_id, row.request_key)
-    return unseal(data_key, row.request, _NOWHERE, f"{row.key}:{row.attempt}")
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A request that stands in an order's outbox, opened: it may hold personal data. `planned`: it was not sent yet."""
+
+    effect: str
+    generation: int
+    planned: bool
+    digest: str
+    request: bytes = field(repr=False)
+
+
+def frozen_requests(conn: sa.Connection, vault: Vault, store: str, order_id: str) -> list[Frozen]:
+    """What shadow would send, what is on its way, and what was sent last of that which is to be tried again."""
+    query = sa.select(outbox).where(
+        outbox.c.store == store, outbox.c.order_id == order_id, outbox.c.request_key.is_not(None)
+    )
+    found = []
+    for row in conn.execute(query.order_by(outbox.c.planned_at)):
+        data_key = key(conn, vault, store, order_id, row.request_key)
+        place = Key(store, order_id, row.destination, row.effect, row.generation)
+        request = unseal(data_key, row.request, _NOWHERE, f"{place}:{row.attempt}")
+        found.append(Frozen(row.effect, row.generation, row.state == "planned", row.digest, request))
+    return found
 
 
 _NOWHERE: Final = UUID(int=0)
