@@ -129,6 +129,28 @@ def test_200_without_ok_is_unknown(hand: Hand, body: bytes) -> None:
     assert isinstance(hand.do(Effect.ACCEPT, ids=IDS), Unknown)
 
 
+def test_another_reply_may_prove_success() -> None:
+    glopal = fake_glopal()
+    proof = {"accept": {"success": {"status": [202], "holds": {"accepted": True, "id": "{any}"}}}}
+    with bench(glopal.handle, "process") as made:
+        hand = Hand(glopal, made, proof)
+        made.fake.instead = Response(202, b'{"accepted":true,"id":"a-1","more":1}')
+        assert isinstance(hand.do(Effect.ACCEPT, ids=IDS), Delivered)
+        for status, body in ((200, made.fake.instead.body), (202, b'{"accepted":true}'), (202, b'{"status":"ok"}')):
+            made.fake.instead = Response(status, body)
+            assert isinstance(hand.do(Effect.ACCEPT, ids=IDS), Unknown)
+
+
+def test_a_reason_that_glopal_does_not_list() -> None:
+    glopal = fake_glopal()
+    with bench(glopal.handle, "process") as made:
+        assert isinstance(
+            Hand(glopal, made, {"cancel": {"otherwise": "OTHER"}}).do(Effect.CANCEL, reason="x"), Delivered
+        )
+    (entry,) = glopal.ledger(STORE)
+    assert [call.reason for call in entry.cancels] == ["OTHER"]
+
+
 def test_details_that_cannot_be_read(hand: Hand) -> None:
     hand.glopal.serve_instead(STORE, ORDER, b'{"id":"310678-936140","status":5}')
     sight = hand.find()

@@ -23,6 +23,7 @@ from orderflow.connectors import (
 )
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Effect, ShopState, Sighting
+from orderflow.glopal.mapping import mapping_from
 from orderflow.sandbox import App, Request, Response, ShopOptions
 
 from .benches import Bench, bench
@@ -117,6 +118,32 @@ def test_the_request_holds_the_order_exactly(hand: Hand) -> None:
     headers = hand.bench.fake.requests[0].headers
     assert headers["idempotency-key"] == "acme/1-1/draft/%C3%A9"
     assert headers["content-type"] == "application/json"
+
+
+def test_what_is_mapped_is_handed_on_and_nothing_else() -> None:
+    order = json.loads(details())
+    order["items"][0] |= {"tax": "1.50", "variant": 7}
+    order |= {"internal_note": "checked", "payment": {"method": "card"}, "language": ["fr"], "latin": {"city": "Lodz"}}
+    raw = json.dumps(order).encode()
+
+    def made(**mapping: Any) -> dict[str, Any]:
+        shop = Shop("https://shop.test", "key", mapping_from(mapping))
+        frozen = json.loads(shop.freeze(Task(Effect.DRAFT, STORE, ORDER, REFERENCE, details=raw)))
+        return json.loads(frozen["body"])
+
+    plain = made()
+    assert not plain.keys() & {"internal_note", "payment", "cart", "shipping_address_romanised"}
+    assert not plain["items"][0].keys() & {"tax", "variant_id"}
+    assert plain["language"] == "fr"
+    full = made(
+        internal_note="internal_note",
+        payment="payment",
+        shipping_address_romanised="latin",
+        line={"tax": "tax", "variant_id": "variant"},
+    )
+    assert (full["internal_note"], full["payment"]) == ("checked", {"method": "card"})
+    assert full["shipping_address_romanised"] == {"city": "Lodz"}
+    assert (full["items"][0]["tax"], full["items"][0]["variant_id"]) == ("1.50", "7")
 
 
 @pytest.mark.parametrize("options", [ShopOptions(search_lag=timedelta(hours=1))])

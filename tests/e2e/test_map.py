@@ -179,3 +179,9 @@ def test_a_description_that_cannot_be_used_is_named(elsewhere: Stage) -> None:
     said = elsewhere.run("routes", code=2).err
     assert "stores.acme.glopal.openapi" in said
     assert "nowhere.json cannot be read" in said
+
+
+def test_an_operation_is_looked_up_in_a_description_only(stage: Stage) -> None:
+    settings = stage.home / "orderflow.toml"
+    settings.write_text(settings.read_text() + '[stores.acme.glopal.routes.accept]\noperation = "confirmOrder"\n')
+    assert "routes.accept.operation: there is no description to look it up in" in stage.run("routes", code=2).err

@@ -1,6 +1,7 @@
 """Whatever the bytes: no reader raises, and what is accepted is sound."""
 
 import json
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -8,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderflow.glopal.codec import Bad, Good, Page, Unparsable, clear_of, read_page
+from orderflow.glopal.coverage import coverage
 from orderflow.glopal.details import Details, read_details, read_order
 from orderflow.glopal.jsontext import NotJson, canonical, parse
-from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.shop_order import ShopOrder
 
 TEXTS = st.text(st.characters(codec=None, categories=None), max_size=12)  # lone surrogates, too
@@ -96,6 +98,26 @@ def test_details(raw: bytes) -> None:
     else:
         assert details.unmapped
         assert all(name.isprintable() for name in details.unmapped)
+
+
+PATHS = st.sampled_from(["items", "totals.total", "items.0.sku", "customer", "a=b.c", "shipping", "0", "id"])
+PLACES = PATHS | st.lists(PATHS | st.builds(lambda value: {"value": value}, st.integers() | TEXTS), max_size=3)
+MAPPINGS = st.dictionaries(st.sampled_from([one.name for one in fields(Mapping) if one.name != "line"]), PLACES)
+
+
+@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@given(mangled(DETAILS), MAPPINGS)
+def test_mappings(raw: bytes, given_: dict[str, Any]) -> None:
+    mapping = mapping_from(given_)
+    found = coverage(raw, mapping)
+    details = read_details(raw, mapping)
+    if isinstance(details, str):
+        assert found.problem == details
+        return
+    assert found.unmapped == details.unmapped
+    assert (found.order is None) is bool(details.unmapped)
+    assert all(name.isprintable() for name in found.left_over)
+    assert {one.name for one in found.fields} >= {one.name for one in fields(Mapping) if one.name != "line"}
 
 
 @given(VALUES)

@@ -1,6 +1,5 @@
 """YAML is read as the plain data it is, and everything clever in it is refused by name."""
 
-import time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -71,7 +70,5 @@ def test_it_agrees_with_the_library_on_a_real_description() -> None:
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.text("ab:-[]{}&*!|>?'\"#%,\n 01.~<", max_size=80) | st.text(max_size=60))
 def test_whatever_the_text(text: str) -> None:
-    started = time.monotonic()
     result = parse(text)
     assert not isinstance(result, NotJson) or result.problem.isprintable()
-    assert time.monotonic() - started < 1
