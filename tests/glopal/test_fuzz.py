@@ -73,7 +73,7 @@ def test_pages(raw: bytes) -> None:
             assert text is None or (0 < len(text) <= 200 and text.isprintable() and " " not in text)
         assert element.order_id is None or not ({"/", "\\"} & set(element.order_id) or element.order_id[0] == "~")
         if isinstance(element, Good):
-            assert json.loads(element.raw)["order_id"] == element.order_id
+            assert json.loads(element.raw.decode("utf-8", "surrogateescape"))["order_id"] == element.order_id
             assert element.event_at is None or element.event_at.utcoffset() is not None
         else:
             assert isinstance(element, Bad)
