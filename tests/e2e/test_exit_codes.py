@@ -130,8 +130,14 @@ def scalar(engine: sa.Engine, query: str):
         return conn.scalar(sa.text(query))
 
 
+_BLOCKED = """
+SELECT count(*) FROM pg_locks
+WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
 def waits_for_a_lock(engine: sa.Engine) -> bool:
-    return bool(scalar(engine, "SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    return bool(scalar(engine, _BLOCKED))
 
 
 def test_an_interrupted_rebuild_goes_on_from_where_it_was(stage, engine):

@@ -77,7 +77,7 @@ def list_(  # noqa: PLR0913  an option each
         if attention:
             wanted.append(sa.func.cardinality(orders.c.attention) > 0)
         if kind is not None:
-            wanted.append(sa.or_(orders.c.attention.any(kind), orders.c.held.any(kind)))
+            wanted.append(sa.or_(orders.c.attention.contains([kind]), orders.c.held.contains([kind])))
         if older_than is not None:
             wanted.append(orders.c.status_since < now - length("--older-than", older_than))
         if text is not None:
