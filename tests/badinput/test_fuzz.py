@@ -72,8 +72,8 @@ OURS = frozenset(
         r"\S+",
         "a after ambiguous an and another any are as at be begins characters code created_at currency deeply details "
         "empty entity_id environment event event_at event_id event_name events external has have id in is it list many "
-        "may missing more must name nested no not number object of order order_id order_number page path s stands status "
-        "text than that the too twice with JSON ISO UTF 10000 200 4217 8 ~",
+        "may missing more must name nested no not number object of order order_id order_number page path s stands "
+        "status text than that the too twice with JSON ISO UTF 10000 200 4217 8 ~",
     )
 )
 """All the words of problems: none comes from a document."""
