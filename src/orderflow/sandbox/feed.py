@@ -62,11 +62,11 @@ class Feed:
                 else:
                     repeats.append(entry)
                 continue
+            if len(page) >= limit:
+                break
             page.extend(repeats[: limit - len(page) - 1])
             repeats.clear()
             page.append(entry)
-            if len(page) >= limit:
-                break
         return page
 
     def before(self, cursor: str, names: Collection[str], limit: int, now: datetime) -> list[Entry]:
