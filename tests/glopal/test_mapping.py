@@ -194,3 +194,13 @@ def test_every_field_of_the_mapping_reaches_the_shop_order() -> None:
     names = [one.name for one in fields(Mapping) if one.name not in {"items", "line", "shipping_price"}]
     assert [name for name in names if name not in {one.name for one in fields(ShopOrder)}] == []
     assert all(isinstance(getattr(Mapping(), name), Place | Members) for name in names)
+
+
+def test_without_the_rate_of_the_base_currency_there_is_no_order() -> None:
+    found = coverage(raw(), mapped(), base_currency="USD")
+    assert found.order is None
+    assert len(found.unmapped) == 1
+    rated = coverage(raw(exchange_rates={"USD": {"rate": "0.9102"}}), mapped(), base_currency="USD")
+    assert rated.order is not None
+    assert rated.order.currency == "EUR"
+    assert rated.base is not None
