@@ -19,6 +19,7 @@ from orderflow.glopal.client import Client, RawPage
 from orderflow.glopal.codec import Unparsable, read_page
 from orderflow.glopal.coverage import Coverage, coverage
 from orderflow.glopal.details import Details, read_details
+from orderflow.glopal.links import onward
 from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.replies import Reply
 
@@ -76,10 +77,15 @@ def in_feed(client: Client, store: StoreSettings) -> tuple[list[str], bool]:
     cursor, found = None, dict[str, None]()
     for _ in range(_PAGES):
         answer = client.events(cursor, store.glopal.events, store.glopal.page_size)
-        page = read_page(answer.raw) if isinstance(answer, RawPage) else None
-        if page is None or isinstance(page, Unparsable) or page.last_id in {None, cursor}:
+        if not isinstance(answer, RawPage):
+            break
+        page = read_page(answer.raw)
+        if isinstance(page, Unparsable):
+            break
+        after = page.last_id if page.elements else onward(answer.raw, client.cursor_name)
+        if after in {None, cursor}:
             return list(reversed(found))[:LOOKED_AT], True
-        cursor = page.last_id
+        cursor = after
         for element in page.elements:
             if element.order_id:
                 found.pop(element.order_id, None)
