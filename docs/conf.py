@@ -1,7 +1,8 @@
 """How `make docs` builds these pages: Sphinx with MyST and Furo.
 
 The pages stay plain Markdown that reads well where the code is hosted, so what only Sphinx needs is derived here: the
-navigation from the lists in index.md, the picture for a Mermaid block from the SVG file of the same name.
+navigation from the lists in index.md, the picture for a Mermaid block from the SVG file of the same name, and which
+links leave these pages.
 """
 
 import re
@@ -46,6 +47,17 @@ def add_navigation(_app: Sphinx, page: str, source: list[str]) -> None:
     source[0] += "\n" + "\n".join(contents)
 
 
+def hand_over(app: Sphinx, page: str, source: list[str]) -> None:
+    """Documents of the repository that are no pages, such as the changelog, are handed over as files."""
+    folder = Path(app.env.doc2path(page)).parent
+
+    def link(found: re.Match[str]) -> str:
+        inside = (folder / found[1]).resolve().is_relative_to(HERE)
+        return found[0] if inside else f"](path:{found[1]})"
+
+    source[0] = re.sub(r"\]\((\.\.?/[^)#:]+\.md)\)", link, source[0])
+
+
 def draw(app: Sphinx, document: nodes.document) -> None:
     """A Mermaid block is shown as the SVG file beside its page; no reader's browser runs or fetches anything."""
     for block in list(document.findall(nodes.literal_block)):
@@ -58,4 +70,5 @@ def draw(app: Sphinx, document: nodes.document) -> None:
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", add_navigation)
+    app.connect("source-read", hand_over)
     app.connect("doctree-read", draw)

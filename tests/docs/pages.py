@@ -7,6 +7,7 @@ A block of ```sh is a script, a block of ```console shows commands after `$` and
 - `background`         its last command runs until the page ends; what it prints first is waited for;
 - `fails`              its last command is refused, as the page says;
 - `output`             a block of another kind: it is what the block before it printed, loosely;
+- `run`                a block of Python: it is run;
 - `file NAME`          a block of another kind: the reader writes it to this file;
 
 or stands for itself, where the page begins in the middle of things:
@@ -29,7 +30,7 @@ PAGES: Final = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "d
 _COMMENT: Final = re.compile(r"\s*<!-- docs-test: (.+?) -->\s*$")
 _FENCE: Final = re.compile(r"(\s*)```(\w*)\s*$")
 RUN: Final = ("sh", "console")
-_FLAGS: Final = ("skip", "background", "fails", "output", "file")
+_FLAGS: Final = ("skip", "background", "fails", "output", "file", "run")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,9 @@ class Reader:
                 pass
             case Block() if (name := step.says("file")) is not None:
                 (self.home / name).write_text(self.likeness.real(step.text))
+            case Block(kind="python") if step.says("run") is not None:
+                (self.home / "example.py").write_text(step.text)
+                self._run("python example.py", [], refused=False)
             case Block() if step.says("output") is not None:
                 assert self.likeness.like(step.text.splitlines(), self.last), self._unlike(step.text)
             case Block(kind="sh" | "console"):
@@ -113,6 +116,7 @@ class Reader:
             fits = (code != 0) is refused and self.likeness.like(shown, self.last)
             if fits or not _LOOKS.match(command) or time.monotonic() > until:
                 break
+            time.sleep(0.5)
         assert (code != 0) is refused, f"`{command}` ended with {code}:\n{self.last}"
         if WRITE and not fits:
             before, after = "\n".join(["$ " + command, *shown]), "\n".join(["$ " + command, *self._as_shown()])
@@ -224,7 +228,7 @@ def wait(until: Callable[[], object]) -> None:
     end = time.monotonic() + PATIENCE
     while not until():
         assert time.monotonic() < end, "it never came to be"
-        time.sleep(0.1)
+        time.sleep(0.3)
 
 
 # --- orders that a page begins with -----------------------------------------------------------------------------------
@@ -241,7 +245,7 @@ def _shows(reader: Reader, order: str, what: str) -> str:
 
     def look() -> bool:
         nonlocal found
-        _, found = reader._shell(f"orderflow orders show acme {order}")
+        _, found = reader._shell(f"orderflow why acme/{order}")
         return what in found
 
     wait(look)
@@ -263,7 +267,7 @@ def _overruled(reader: Reader, name: str, more: list[str]) -> None:
     """Two answers of Glopal spoke against a report; the page names the position."""
     order = _ready(reader, name, more)
     _post(reader, f"{order}/report/order.cancelled")
-    position = re.search(r"overruled (\d+)", _shows(reader, order, f"release acme {order} overruled"))
+    position = re.search(r"overruled (\d+)", _shows(reader, order, f"release acme/{order} overruled"))
     assert position is not None
     reader.likeness.names |= {f"overruled {said}": f"overruled {position[1]}" for said in more}
 
