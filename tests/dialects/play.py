@@ -6,7 +6,7 @@ Time is virtual and nobody is in a hurry; what happened is judged by the ledgers
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count
 from random import Random
@@ -35,10 +35,10 @@ from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
 from orderflow.relay import Relay, Tenant
 from orderflow.sandbox import Difference, Faults, Glopal, GlopalOptions, Player, Row, Shop, compare, lives
-from orderflow.sandbox.faults import Kind
+from orderflow.sandbox.faults import UNCLEAR, Kind
 from orderflow.sandbox.glopal_routes import routes_of
 from orderflow.sandbox.glopal_switches import options
-from orderflow.store import log, outbox
+from orderflow.store import log, outbox, progress
 from orderflow.store.vault import open_vault
 
 KEY = "GL.sandbox"
@@ -48,13 +48,8 @@ PAGE = 3
 NAMES = GlopalSettings.__struct_defaults__[1]
 LONG = timedelta(days=8)
 """Past the reap window, so that every stray is found, and past the age limits, so that silent ends are learnt."""
-RATES: Mapping[Kind, float] = {
-    "cut_before": 0.02,
-    "cut_after": 0.03,
-    "late": 0.01,
-    "throttled": 0.02,
-    "error_after": 0.02,
-}
+KINDS: Sequence[Kind] = sorted(UNCLEAR | {"refused", "throttled", "throttled_oddly", "wrong_type", "stale"})
+"""All that a wire may do but "redirect", which stops everything until a person mends the address."""
 
 
 class Play:
@@ -69,14 +64,15 @@ class Play:
         self.rng = Random(name)
         self.store = name
         self.clock = Clock()
-        self.noises = 0
         self.ahead: list[Happening] = []
         self.numbers = count()
         self.options = options(switches)
+        # Where everything must be named, and what is not named hides the rest, nobody could read on behind noise.
+        self.noises = 20 if hides(self.options) and self.options.event_filter == "required" else 0
         self.glopal = Glopal(clock=self.clock, rng=Random(self.rng.random()), options=self.options)
         self.shop = Shop(clock=self.clock, rng=Random(self.rng.random()))
         self.glopal.open(name)
-        at_glopal, at_shop = (Faults(Random(self.rng.random()), RATES if faulty else {}) for _ in range(2))
+        at_glopal, at_shop = (self._faults(often=0.03 if faulty else 0.0) for _ in range(2))
         self.faults = at_glopal, at_shop
         script = lives(self.rng, orders, [name], spread=seconds(5))
         self.player = Player(script, self.glopal, glopal_faults=at_glopal, shop_faults=at_shop, begin=BEGIN)
@@ -90,6 +86,11 @@ class Play:
         self.feed = Feed(name, client, names(self.options), PAGE, timedelta(minutes=15))
         tenant = Tenant(self.policy, {Destination.GLOPAL: GlopalConnector(client), Destination.SHOP: shop})
         self.relay = Relay(self.engine, self.vault, {name: tenant}, "w", self.clock.boottime, self.rng, WINDOWS)
+
+    def _faults(self, often: float) -> Faults:
+        """A swarm: some of all kinds."""
+        rates = dict.fromkeys(self.rng.sample(KINDS, 4), often)
+        return Faults(Random(self.rng.random()), rates, delay=lambda: seconds(self.rng.choice([1, 5, 10])))
 
     def _wire(self, faults: Faults, *, shop: bool = False) -> Wire:
         return Wire(self, (self.shop if shop else self.glopal).handle, faults, "")  # type: ignore[arg-type]  # as above
@@ -115,19 +116,23 @@ class Play:
             while self.clock.now < end:
                 self._moment(end - self.clock.now)
             intake.reread(self.engine, self.vault, self.feed)
+        self._rest()
         return self.differences()
 
     def _moment(self, longest: timedelta) -> None:
         """Do all that is due now, then go on to the next moment at which something is."""
         self.player.step(self.clock.now)
-        while relay.step(self.relay) or self._project() or self._pull():
-            pass
+        self._rest()
         with self.window.connect() as conn:
             due = outbox.next_time(conn, self.store)
         times = [self.clock.now + longest, *([self.ahead[0].at] if self.ahead else []), *([due] if due else [])]
         self.clock.now = max(min(times), self.clock.now + timedelta(milliseconds=1))
         while self.ahead and self.ahead[0].at <= self.clock.now:
             heapq.heappop(self.ahead).action()
+
+    def _rest(self) -> None:
+        while relay.step(self.relay) or self._project() or self._pull():
+            pass
 
     def _noise(self) -> None:
         """Now and then the feed tells what nobody asked for, and returns, which move nothing."""
@@ -139,7 +144,10 @@ class Play:
 
     def _pull(self) -> bool:
         pulled = intake.pull(self.engine, self.vault, self.feed)
-        assert not pulled.stopped, pulled.stopped
+        if pulled.stopped:  # a page that could not be used, a proxy's for example: the operator says go on
+            assert "page" in pulled.stopped or pulled.stopped == "paused", pulled.stopped
+            with self.engine.begin() as conn:
+                progress.resume(conn, self.store, "pull")
         return bool(pulled.new)
 
     def _project(self) -> bool:
@@ -192,7 +200,12 @@ def names(dialect: GlopalOptions) -> tuple[str, ...]:
 
     Where Glopal filters what it has cut already, and no link leads past an empty page, nothing may be filtered out.
     """
-    if dialect.filtering == "after the cut" and dialect.links == "absent":
-        return () if dialect.event_filter == "optional" else (*NAMES, "order.noted")
+    if hides(dialect) and dialect.event_filter == "optional":
+        return ()
     mute = dialect.unknown_event == "refused" and not dialect.emit_accepted_completed
     return tuple(name for name in NAMES if not (mute and name in ("order.accepted", "order.completed")))
+
+
+def hides(dialect: GlopalOptions) -> bool:
+    """Does an empty page end everything, although there are events behind it?"""
+    return dialect.filtering == "after the cut" and dialect.links == "absent"
