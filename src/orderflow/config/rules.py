@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from orderflow.config.secret import Secret, exposed
 from orderflow.config.shape import Settings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, Mode
+
+_LONGEST_NAME: Final = 100
+"""It stands in every index, beside an order's id and an event's."""
 
 
 def broken(place: str, table: Struct) -> Iterator[str]:
@@ -22,7 +26,9 @@ def broken(place: str, table: Struct) -> Iterator[str]:
             if not stores:
                 yield "stores: name at least one store, as in [stores.acme.glopal] and [stores.acme.shop]"
             for name in stores:
-                if not name or name != name.strip() or any(c in name for c in "/:~") or not name.isprintable():
+                if len(name) > _LONGEST_NAME:
+                    yield f"stores.{name[:20]}...: a store's name has at most {_LONGEST_NAME} characters"
+                elif not name or name != name.strip() or any(c in name for c in "/:~") or not name.isprintable():
                     yield f"stores.{name}: a store's name is printable, has no blanks at its ends and none of / : ~"
         case WindowSettings(retry=retry, longest=longest):
             if retry > longest:
