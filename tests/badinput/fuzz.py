@@ -7,6 +7,7 @@ again from its number alone.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from random import Random
@@ -14,7 +15,11 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-EXAMPLES = 20_000
+SCALE = float(os.environ.get("ORDERFLOW_FUZZ", "1"))
+"""More or fewer examples everywhere: ORDERFLOW_FUZZ=10."""
+EXAMPLES = int(20_000 * SCALE)
+FEW = int(2_000 * SCALE)
+"""For what takes a millisecond each: files, whole command lines, HTTP."""
 SLOWEST = 1.0
 """Seconds of CPU time that one example may take."""
 

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 from tests.badinput.corpus import TEXT, event
-from tests.badinput.fuzz import WORDS, fuzz, mangled
+from tests.badinput.fuzz import FEW, WORDS, fuzz, mangled
 from tests.e2e.stage import STORE, Stage, staged
 from tests.intake.feeds import page
 
@@ -194,4 +194,4 @@ def test_any_command_line(tmp_path: Path) -> None:
 
     missing = {"ORDERFLOW_CONFIG": str(tmp_path / "none.toml"), "COLUMNS": "100"}
     with patch.dict(os.environ, missing), contextlib.chdir(tmp_path):
-        fuzz("command lines", make, check, examples=2000)
+        fuzz("command lines", make, check, examples=FEW)
