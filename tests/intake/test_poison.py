@@ -99,6 +99,12 @@ def test_evidence_is_kept_once(app, store):
         pytest.param(b'{"event_id":"e9","event_name":"order.ready","order_id":"a\\u202eb"}', id="a-direction-mark"),
         pytest.param(b'{"event_id":"e9","event_name":"order.ready","order_id":"' + b"9" * 10_000 + b'"}', id="10-kB"),
         pytest.param(b'{"order_id":"1-1","order_id":"2-2","order_id":"3-3"}', id="three-orders"),
+        pytest.param(
+            b'{"event_id":"e9","event_name":"order.ready","order_id":"1-1","order_id":"2-2"}', id="two-orders"
+        ),
+        pytest.param(
+            b'{"event_id":"e9","event_name":"order.ready","order_id":"1-1","order\\u005fid":"2"}', id="escaped"
+        ),
     ],
 )
 def test_an_element_that_names_no_order(app, store, bad):
