@@ -1,6 +1,6 @@
 """What a deployment is made of fits together: container, compose file, systemd unit and their settings.
 
-No container engine runs here: that the image builds is told by nobody but `docker build`.
+It builds and starts no container: that needs an engine and a registry.
 """
 
 import re
