@@ -27,7 +27,7 @@ def test_details_without_items_are_held_and_nothing_is_sent(stage: NewStage) -> 
     it.ready(good)
     it.live(60)
     assert it.made(bad) == []
-    assert it.exceptions(bad)["held_unmapped"] == "held: items"
+    assert it.exceptions(bad)["held_unmapped"] == "held: the details lack items"
     assert it.history(bad, EffectIntended) == []
     assert it.status(good) is Status.ACCEPTED
 
