@@ -44,7 +44,8 @@ version of its day. After a change of the table, `VERSION` is raised and read mo
 
 ## The diagram
 
-Solid lines are *advance*, dashed ones *leap*; echoes stay where they are, conflicts are not drawn.
+Each move is made by the report that is named like the status it leads to. Leaps are marked, or dashed where the picture
+has no words; echoes and conflicts stay where they are and are not drawn.
 
 ```mermaid
 {diagram}
@@ -98,7 +99,7 @@ def diagram() -> str:
     drawn = GraphMachine(
         model=None,
         states=[status.value for status in Status],
-        transitions=[[report.value, status.value, TARGET[report].value] for status, report in moves()],
+        transitions=[[_name(status, report), status.value, TARGET[report].value] for status, report in moves()],
         initial=Status.NEW.value,
         auto_transitions=False,
         graph_engine="mermaid",
@@ -109,6 +110,10 @@ def diagram() -> str:
     kept = [line.strip() for line in lines if "-->" in line]
     start = kept.pop()  # the library draws the beginning last
     return "\n".join(["stateDiagram-v2", *(f"    {line}" for line in [start, *kept])])
+
+
+def _name(status: Status, report: Report) -> str:
+    return f"{report} (leap)" if judge(status, report) is Verdict.LEAP else report.value
 
 
 class _Anyone:
