@@ -75,6 +75,8 @@ def test_a_unit_stands_there_once(door, app, engine, store, faults):
 class Pages:
     """A feed that gives the same page again and again until its last event is named."""
 
+    cursor_name = "after"
+
     def events(self, after, names, limit):
         del names, limit
         if after == "e3":
