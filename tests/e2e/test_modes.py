@@ -18,7 +18,7 @@ from orderflow.domain.attention import attention
 from orderflow.domain.decisions import Command, Retry
 from orderflow.domain.events import Effect
 from orderflow.orders import handle
-from orderflow.projections.planner import SHADOW
+from orderflow.relay.shadow import SHADOW
 from orderflow.sandbox import WITHHELD, Request
 from orderflow.sandbox.wire import render
 

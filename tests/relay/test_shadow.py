@@ -10,8 +10,8 @@ from orderflow.domain import decisions
 from orderflow.domain.events import Effect, EffectIntended, EffectNotExecuted
 from orderflow.domain.machine import Status
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections.planner import SHADOW
 from orderflow.relay.request import frozen_requests
+from orderflow.relay.shadow import SHADOW
 
 DARK, LIGHT = StorePolicy(shadow=True), StorePolicy()
 

@@ -109,7 +109,7 @@ def _policy(view: View) -> Iterator[Circumstance]:
     if not in_scope(order, policy) and order.born is not None and policy.effects_from is not None:
         born, since = moment(order.born), moment(policy.effects_from)
         text = f"born {born} UTC, before the store's effects_from {since} UTC: it is recorded, and nothing is done"
-        first = "fetch" if policy.mode is Mode.OBSERVE else "draft"
+        first = "withdraw" if policy.mode is Mode.OBSERVE else "draft"
         yield Circumstance("out_of_scope", text, stops=True, commands=(view.retry(first),))
     if policy.shadow:
         yield Circumstance("shadow", f"{view.store} is in shadow: what is due is planned and shown, nothing is sent")

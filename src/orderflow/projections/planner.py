@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
 
 import sqlalchemy as sa
 
@@ -21,9 +20,6 @@ from orderflow.projections import Step
 from orderflow.store import outbox, progress
 from orderflow.store.log import INTAKE
 from orderflow.store.tables import orders
-
-SHADOW: Final = "shadow: planned, not sent"
-"""The reason of a write that was planned while its store was in shadow: it is sent only when somebody asks for it."""
 
 
 class Planner:
@@ -95,7 +91,7 @@ def _keep(conn: sa.Connection, row: outbox.Row, one: Due, policy: StorePolicy, n
     next_at = max(one.not_before, row.next_at) if row.failures else one.not_before
     freed = bool(news) and _freed(row, policy, news)
     if freed:
-        outbox.change(conn, row.key, next_at=next_at, parked=False, reason=SHADOW if policy.shadow else "")
+        outbox.change(conn, row.key, next_at=next_at, parked=False, shadow=policy.shadow, reason="")
     elif row.parked and news and policy.shadow:
         outbox.change(conn, row.key, next_at=next_at, parked=False)  # the relay looks whether the request has changed
     elif next_at != row.next_at:
@@ -107,7 +103,7 @@ def _freed(row: outbox.Row, policy: StorePolicy, news: Sequence[Step]) -> bool:
 
     Other news free nothing: an order's routine fetch must not fire what waits for a person.
     """
-    if not row.parked and not row.reason.startswith(SHADOW):
+    if not row.parked and not row.shadow:
         return False
     asked = any(isinstance(s.event, RetryRequested) and s.event.effect is not Effect.FETCH for s in news)
     return asked or any(_none_of(row, effects_due(step.after, policy)) for step in news)
@@ -121,10 +117,8 @@ def _none_of(row: outbox.Row, due: Sequence[Due]) -> bool:
 def _put(conn: sa.Connection, key: outbox.Key, one: Due, policy: StorePolicy, news: Sequence[Step]) -> None:
     """A new row. Reads change nothing in the world, so they are neither parked nor in shadow."""
     reads = one.effect.reads
-    parked = not reads and not news
-    outbox.plan(conn, key, target=one.target, reads=reads, next_at=one.not_before, parked=parked)
-    if policy.shadow and not reads:
-        outbox.change(conn, key, reason=SHADOW)
+    parked, shadow = not reads and not news, not reads and policy.shadow
+    outbox.plan(conn, key, target=one.target, reads=reads, next_at=one.not_before, parked=parked, shadow=shadow)
 
 
 def _key(store: str, order_id: str, due: Due) -> outbox.Key:

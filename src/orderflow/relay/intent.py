@@ -17,7 +17,6 @@ from orderflow.domain.events import EffectClosed, EffectExhausted, EffectIntende
 from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import Fact, RaceError, load
-from orderflow.projections.planner import SHADOW
 from orderflow.relay.request import built, price, sealed_request
 from orderflow.relay.rows import follow
 from orderflow.relay.shadow import show
@@ -56,7 +55,7 @@ def _prepare(conn: sa.Connection, relay: Relay, started: float) -> Call | Row | 
         return row
     if due.effect.reads:
         return Call(row, "read", due.effect, turn.order.position, turn.subject)
-    if turn.policy.shadow or row.reason.startswith(SHADOW):
+    if turn.policy.shadow or row.shadow:
         show(turn, due)
         return row
     if _occupied(turn):

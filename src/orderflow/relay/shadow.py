@@ -5,16 +5,18 @@ It never records an intent and never lets a byte leave, not even when the store 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from orderflow.connectors import FreezeError
 from orderflow.domain.decisions import IllegalTransition
 from orderflow.domain.due import Due
-from orderflow.projections.planner import SHADOW
 from orderflow.relay.request import built, sealed_request
 from orderflow.relay.work import Turn
 from orderflow.store import outbox
 from orderflow.store.vault import mac
+
+SHADOW: Final = "shadow: planned, not sent"
+"""Why a row that was planned in shadow waits."""
 
 
 def show(turn: Turn, due: Due) -> None:
@@ -31,4 +33,4 @@ def show(turn: Turn, due: Due) -> None:
         if digest != row.digest:
             sealed = sealed_request(turn, request, row.attempt)
             shown = {"request": sealed.data, "request_key": sealed.key, "digest": digest}
-    outbox.change(turn.conn, row.key, parked=True, lease_until=None, reason=reason, **shown)
+    outbox.change(turn.conn, row.key, parked=True, shadow=True, lease_until=None, reason=reason, **shown)

@@ -42,6 +42,7 @@ class Row:
     attempt: int
     failures: int
     parked: bool
+    shadow: bool
     request: bytes | None
     request_key: UUID | None
     digest: str | None
@@ -98,13 +99,19 @@ _ROWS: Final = sa.text(
 )
 
 
-def plan(conn: sa.Connection, key: Key, *, target: str, reads: bool, next_at: datetime, parked: bool = False) -> None:
+def plan(
+    conn: sa.Connection,
+    key: Key,
+    *,
+    target: str,
+    reads: bool,
+    next_at: datetime,
+    parked: bool = False,
+    shadow: bool = False,
+) -> None:
     """A new planned row; a row with this key that exists already stays as it is."""
-    conn.execute(
-        insert(outbox)
-        .values(_key(key) | {"target": target, "reads": reads, "next_at": next_at, "parked": parked})
-        .on_conflict_do_nothing()
-    )
+    said = {"target": target, "reads": reads, "next_at": next_at, "parked": parked, "shadow": shadow}
+    conn.execute(insert(outbox).values(_key(key) | said).on_conflict_do_nothing())
 
 
 def change(

@@ -121,6 +121,7 @@ outbox = sa.Table(
     _text("target", "what it acts upon: a shop id, a refund"),
     sa.Column("reads", sa.Boolean, nullable=False, doc="reads need no intent and take no slot"),
     sa.Column("parked", sa.Boolean, nullable=False, doc="due only since machine, policy or mapping changed"),
+    sa.Column("shadow", sa.Boolean, nullable=False, doc="planned in shadow: sent only when somebody asks for it"),
     _text("lane", "live, redrive or reconcile"),
     _at("next_at", "not looked at before; whether it is due is asked of the fold"),
     sa.Column("attempt", sa.Integer, nullable=False, doc="of the last intent; 0 before any"),
