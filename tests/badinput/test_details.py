@@ -1,14 +1,16 @@
 """Bad details of one order: that order is held, or goes its way; all others go theirs."""
 
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from tests.badinput.corpus_details import DETAILS, BadDetails
 from tests.badinput.test_feed import body, whole
-from tests.relay.stage import Stage
+from tests.relay.stage import Clock, Stage
 
 from orderflow.domain.decisions import Retry
 from orderflow.domain.events import DetailsFetched, Effect, HoldReason, Malformed
@@ -29,19 +31,22 @@ def good(stage: Stage, order_id: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def lived(app: sa.Engine, clock) -> dict[str, Stage]:
+def lived(app: sa.Engine, clock: Clock) -> Callable[[str], Stage]:
     """A store for each family: an order for each of its entries, between two good ones, as far as they go in time."""
-    stages = {}
-    for family in FAMILIES:
-        here = stages[family] = Stage(app, clock, f"details-{family}")
+
+    @cache
+    def family_of(family: str) -> Stage:
+        here = Stage(app, clock, f"details-{family}")
         entries = [entry for entry in DETAILS if entry.family == family]
         for order_id in ("good-1", *(entry.name for entry in entries), "good-2"):
             here.place(id=order_id)
             here.ready(order_id)
         for entry in entries:
             serve(here, entry)
-        here.live(600)
-    return stages
+        here.live(30)
+        return here
+
+    return family_of
 
 
 def serve(stage: Stage, entry: BadDetails) -> None:
@@ -60,9 +65,9 @@ def serve(stage: Stage, entry: BadDetails) -> None:
 
 
 @pytest.mark.parametrize("entry", DETAILS, ids=lambda entry: f"{entry.family}-{entry.name}")
-def test_bad_details(lived: dict[str, Stage], entry: BadDetails):
+def test_bad_details(lived: Callable[[str], Stage], entry: BadDetails):
     """The order is held with field and place named, or waits, or is taken exactly as it is."""
-    here = lived[entry.family]
+    here = lived(entry.family)
     order = here.order(entry.name)
     if entry.becomes == "taken":
         assert order.holds == ()
@@ -117,9 +122,9 @@ def unquoted(said: str, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_everybody_else(lived: dict[str, Stage], family: str):
+def test_everybody_else(lived: Callable[[str], Stage], family: str):
     """All other orders were accepted; the log is whole, read models can be filled anew and hold nothing unprintable."""
-    here = lived[family]
+    here = lived(family)
     for order_id in ("good-1", "good-2"):
         assert here.status(order_id) is Status.ACCEPTED
     whole(here)
