@@ -166,8 +166,8 @@ def route_table(name: str, store: StoreSettings) -> Described:
 
 def _feed(name: str, store: StoreSettings) -> Feed:
     glopal = store.glopal
-    trailing = timedelta(minutes=glopal.trailing_minutes)
-    return Feed(name, _client(name, store, 30.0), glopal.events, glopal.page_size, trailing)
+    trailing, patience = timedelta(minutes=glopal.trailing_minutes), timedelta(seconds=glopal.patience_seconds)
+    return Feed(name, _client(name, store, 30.0), glopal.events, glopal.page_size, trailing, patience)
 
 
 def _tenant(name: str, store: StoreSettings, settings: Settings) -> Tenant:

@@ -31,18 +31,25 @@ SOURCE: Final = "glopal"
 _FULL: Final = 20
 """Glopal's stated page size: behind a page with fewer events there are none, so it is no obstacle."""
 _META: Final = msgspec.json.encode({"machine": VERSION}).decode()
+_AGAIN: Final = 5.0
+"""Seconds until an unusable page is asked for again."""
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One store's feed. `trailing`: how far back late events below the cursor are looked for."""
+    """One store's feed. `trailing`: how far back late events below the cursor are looked for.
+
+    `patience`: for so long after the last good answer one that is no page, a proxy's for example, is asked for again
+    before the pull pauses.
+    """
 
     store: str
     client: Client
     names: tuple[str, ...]
     page_size: int = 100
     trailing: timedelta = timedelta(minutes=15)
+    patience: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,17 +142,22 @@ def _stop(engine: sa.Engine, feed: Feed, reason: str) -> Pulled:
 
 
 def _poisoned(engine: sa.Engine, vault: Vault, feed: Feed, raw: bytes, problem: str) -> Pulled:
-    """Keep the bytes of a page that cannot be used, and stop loudly."""
+    """Keep the bytes of a page that cannot be used, and stop loudly; or ask again, while patience lasts.
 
-    def keep(conn: sa.Connection) -> None:
+    Until then nothing is lost: the cursor stays where it is.
+    """
+
+    def keep(conn: sa.Connection) -> Pulled:
+        if progress.pulled_within(conn, feed.store, feed.patience):
+            return Pulled(wait=_AGAIN)
         progress.pause(conn, feed.store, "pull", f"unusable page: {problem}", "orderflow")
         key = keys_of(conn, vault, feed.store, [INTAKE])[INTAKE]
         kind, clear = codec.encode(Malformed(problem))
         entry = _entry(vault, key, INTAKE, kind, f"page {hashlib.sha256(raw).hexdigest()}", clear, raw)
         log.append(conn, feed.store, [Unit((entry,))])
+        return Pulled(stopped=problem)
 
-    transact(engine, keep)
-    return Pulled(stopped=problem)
+    return transact(engine, keep)
 
 
 # --- recording ------------------------------------------------------------------------------------------------------

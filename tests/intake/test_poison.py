@@ -1,6 +1,8 @@
 """Whatever the feed holds, nothing is skipped without a stored row, and nobody else is stopped by it."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -24,6 +26,8 @@ from .feeds import (
     stored,
     verified,
 )
+
+HOUR = timedelta(hours=1)
 
 
 def pull(engine, store, *pages, page_size=100):
@@ -232,6 +236,22 @@ def test_an_unusable_page_stops_its_store_alone(app, store, raw):
         assert progress.resume(conn, store, "pull")
     assert intake.pull(app, VAULT, feed).new == 1
     assert cursor(app, store) == (2, "e2")
+
+
+def test_for_a_while_an_unusable_page_is_asked_for_again(app, store):
+    """A proxy's page is gone in a minute; what was never heard, or stays so, stops the pull."""
+    feed = replace(
+        scripted(store, b"<html>", page(event("e1")), b"<html>", page(event("e2")), b"<html>"), patience=HOUR
+    )
+    assert intake.pull(app, VAULT, feed).stopped, "never pulled with success"
+    with app.begin() as conn:
+        assert progress.resume(conn, store, "pull")
+    assert intake.pull(app, VAULT, feed).new == 1
+    asked = intake.pull(app, VAULT, feed)
+    assert (asked.stopped, asked.more, asked.wait) == ("", False, 5.0)
+    assert (cursor(app, store), pauses(app, store)) == ((1, "e1"), {})
+    assert intake.pull(app, VAULT, feed).new == 1
+    assert intake.pull(app, VAULT, replace(feed, patience=timedelta(0))).stopped, "patience is over"
 
 
 def test_the_same_unusable_page_is_kept_once(app, store):

@@ -44,6 +44,9 @@ class GlopalSettings(Struct, frozen=True):
     page_size: Annotated[int, _is("events a page", ge=1, le=1000)] = 100
     poll_seconds: Annotated[float, _is("pause when nothing is new", gt=0, le=3600)] = 5.0
     trailing_minutes: Annotated[float, _is("how far back late events are looked for", gt=0, le=43200)] = 15.0
+    patience_seconds: Annotated[
+        float, _is("for so long an answer that is no page is asked for again before the pull pauses", ge=0, le=86400)
+    ] = 120.0
     settle_seconds: Annotated[
         float, _is("how long after a call Glopal's GET may still not show it (assumed)", gt=0, le=3600)
     ] = 60.0

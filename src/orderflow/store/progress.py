@@ -153,6 +153,12 @@ _LAST_PULL: Final = sa.text(
 )
 
 
+def pulled_within(conn: sa.Connection, store: str, span: timedelta) -> bool:
+    """Was the feed read with success in the last `span`?"""
+    last, now = last_pull(conn, store), conn.scalar(sa.select(sa.func.orderflow.wall_clock()))
+    return last is not None and now is not None and last > now - span
+
+
 # --- pauses ---------------------------------------------------------------------------------------------------------
 
 
