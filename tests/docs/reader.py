@@ -5,6 +5,7 @@ With `ORDERFLOW_WRITE_DOCS=1`, what a page shows otherwise than it was printed i
 It must never use the machine's ports 8701 to 8703, that a person may be using: the page's are replaced by free ones.
 """
 
+import json
 import os
 import re
 import shutil
@@ -235,9 +236,18 @@ def wait(until: Callable[[], object]) -> None:
 
 
 def _post(reader: Reader, path: str) -> str:
-    request = urllib.request.Request(f"{reader.control}/acme/{path}", method="POST")
+    return _ask(urllib.request.Request(f"{reader.control}/acme/{path}", method="POST"))
+
+
+def _ask(request: urllib.request.Request) -> str:
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read().decode().strip()
+
+
+def _ledger(reader: Reader) -> dict[str, str]:
+    """What truly happened: the status of each order at Glopal. Cheaper to ask again and again than orderflow."""
+    entries = json.loads(_ask(urllib.request.Request(f"{reader.control}/ledger")))["glopal"]
+    return {entry["order_id"]: entry["status"] for entry in entries}
 
 
 def _shows(reader: Reader, order: str, what: str) -> str:
@@ -260,7 +270,9 @@ def _ready(reader: Reader, name: str, _: list[str]) -> str:
 
 
 def _accepted(reader: Reader, name: str, more: list[str]) -> None:
-    _shows(reader, _ready(reader, name, more), "ACCEPTED since")
+    order = _ready(reader, name, more)
+    wait(lambda: _ledger(reader)[order] == "ACCEPTED")
+    _shows(reader, order, "ACCEPTED since")
 
 
 def _overruled(reader: Reader, name: str, more: list[str]) -> None:
