@@ -15,7 +15,7 @@ or stands for itself, where the page begins in the middle of things:
 - `world`              the sandbox runs, with a migrated database and a worker, and `ORDERFLOW_CONFIG` names it;
 - `sandbox FILE FILE`  only the sandbox runs, as the page's Glopal and shop; their keys stand in these files;
 - `ctrl-c`             the latest program in the background is stopped;
-- `order ID STATE ...` an order in this state (`reader.STATES`); the page calls it ID.
+- `order ID STATE ...` an order in this state (`beginnings.STATES`); the page calls it ID.
 """
 
 import re

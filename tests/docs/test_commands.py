@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from . import reader
+from . import beginnings
 from .pages import PAGES, ROOT, RUN, Block, steps
+from .reader import Reader
+from .terminal import Terminal
 
 FOLLOWED = [page for page in PAGES if any(isinstance(s, Block) and s.kind in RUN for s in steps(page))]
 SKIPPED = [
@@ -20,34 +22,34 @@ SKIPPED = [
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator:
-    """The sandbox that the pages share which begin in the middle of things; nobody starts it before one asks."""
+def shared() -> Iterator:
+    """The world that the pages share which begin in the middle of things; nobody starts it before one asks."""
+    terminal = Terminal()
     opened = []
 
-    def once() -> reader.World:
+    def once() -> beginnings.World:
         if not opened:
-            opened.append(reader.open_world())
-        return opened[0][0]
+            opened.append(beginnings.world(terminal))
+        return opened[0]
 
     yield once
-    for _, starter in opened:
-        reader.close(starter)
+    terminal.close()
 
 
 @pytest.mark.timeout(300)  # it waits for much; each wait has a limit of its own
 @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_reader_can_follow(page, world):
-    one = reader.Reader(reader.home(), world)
+def test_a_reader_can_follow(page, shared):
+    reader = Reader(Terminal(), shared)
     try:
         for step in steps(page):
             try:
-                one.follow(step)
+                reader.follow(step)
             except Exception as error:
                 raise AssertionError(f"{page.relative_to(ROOT)}:{step.line}: {error}") from error
     finally:
-        for before, after in one.mended.items():
+        for before, after in reader.mended.items():
             page.write_text(page.read_text().replace(before, after, 1))
-        reader.close(one)
+        reader.terminal.close()
 
 
 @pytest.mark.parametrize("why", SKIPPED)
