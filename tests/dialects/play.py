@@ -37,7 +37,7 @@ from orderflow.relay import Relay, Tenant
 from orderflow.sandbox import Difference, Faults, Glopal, GlopalOptions, Player, Row, Shop, compare, lives
 from orderflow.sandbox.faults import UNCLEAR, Kind
 from orderflow.sandbox.glopal_routes import routes_of
-from orderflow.sandbox.glopal_switches import options
+from orderflow.sandbox.glopal_switches import SWITCHES, options
 from orderflow.store import log, outbox, progress
 from orderflow.store.vault import open_vault
 
@@ -52,6 +52,12 @@ KINDS: Sequence[Kind] = sorted(UNCLEAR | {"refused", "throttled", "throttled_odd
 """All that a wire may do but "redirect", which stops everything until a person mends the address."""
 
 
+def combination(seed: int) -> dict[str, Any]:
+    """One setting of every switch."""
+    rng = Random(f"combination {seed}")
+    return {name: rng.choice(settings) for name, settings in SWITCHES.items()}
+
+
 class Play:
     """The stage of one dialect. `switches` are settings of `GlopalOptions` by name."""
 
@@ -64,6 +70,7 @@ class Play:
         self.rng = Random(name)
         self.store = name
         self.clock = Clock()
+        self.pulls = 0
         self.ahead: list[Happening] = []
         self.numbers = count()
         self.options = options(switches)
@@ -143,6 +150,7 @@ class Play:
             self.glopal.report(self.store, self.rng.choice(known), name, entity_id="1" if "return" in name else None)
 
     def _pull(self) -> bool:
+        self.pulls += 1
         pulled = intake.pull(self.engine, self.vault, self.feed)
         if pulled.stopped:  # a page that could not be used, a proxy's for example: the operator says go on
             assert "page" in pulled.stopped or pulled.stopped == "paused", pulled.stopped

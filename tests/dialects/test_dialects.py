@@ -5,10 +5,8 @@ Each setting alone, then 200 seeded combinations of all; each is a play of some 
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
-from tests.dialects.play import Play
+from tests.dialects.play import Play, combination
 from tests.simulation.simulate import Database
 
 from orderflow.sandbox.glopal_switches import SWITCHES
@@ -35,6 +33,4 @@ def test_each_setting_alone(database, name, place):
 @pytest.mark.parametrize("first", range(0, COMBINATIONS, CHUNK))
 def test_seeded_combinations(database, first):
     for seed in range(first, first + CHUNK):
-        rng = Random(f"combination {seed}")
-        switches = {name: rng.choice(settings) for name, settings in SWITCHES.items()}
-        assert Play(database, f"c{seed}", switches, 3, faulty=True).run() == [], (seed, switches)
+        assert Play(database, f"c{seed}", combination(seed), 3, faulty=True).run() == [], seed
