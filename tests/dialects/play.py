@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 from typing import Any
@@ -71,6 +71,8 @@ class Play:
         self.store = name
         self.clock = Clock()
         self.pulls = 0
+        self.facts = True  # may there be events that nobody has read?
+        self.due: datetime | None = None  # when the outbox will want attention; None: nobody looked
         self.ahead: list[Happening] = []
         self.numbers = count()
         self.options = options(switches)
@@ -113,7 +115,7 @@ class Play:
         """Play to the end, then let a day pass; what the ledgers have against it."""
         while not self.player.done:
             early = self.clock.now < BEGIN + timedelta(minutes=2)
-            self._moment(timedelta(seconds=1) if early else timedelta(minutes=10))
+            self._moment(timedelta(seconds=1) if early else timedelta(hours=6))
             self._noise()
             assert self.clock.now < BEGIN + LONG, "the lives do not end"
         for faults in self.faults:
@@ -122,7 +124,7 @@ class Play:
             end = self.clock.now + LONG
             while self.clock.now < end:
                 self._moment(end - self.clock.now)
-            intake.reread(self.engine, self.vault, self.feed)
+            self.facts = intake.reread(self.engine, self.vault, self.feed).new > 0 or self.facts
         self._rest()
         return self.differences()
 
@@ -130,16 +132,28 @@ class Play:
         """Do all that is due now, then go on to the next moment at which something is."""
         self.player.step(self.clock.now)
         self._rest()
-        with self.window.connect() as conn:
-            due = outbox.next_time(conn, self.store)
-        times = [self.clock.now + longest, *([self.ahead[0].at] if self.ahead else []), *([due] if due else [])]
+        times = [
+            self.clock.now + longest,
+            *([self.ahead[0].at] if self.ahead else []),
+            *([self.due] if self.due else []),
+        ]
         self.clock.now = max(min(times), self.clock.now + timedelta(milliseconds=1))
         while self.ahead and self.ahead[0].at <= self.clock.now:
             heapq.heappop(self.ahead).action()
 
     def _rest(self) -> None:
-        while relay.step(self.relay) or self._project() or self._pull():
+        while self._work() or self._project() or self._pull():
             pass
+
+    def _work(self) -> bool:
+        """One thing that is due, if there is one; asked of the database once after every change."""
+        if self.due is None:
+            with self.window.connect() as conn:
+                self.due = outbox.next_time(conn, self.store) or self.clock.now + LONG
+        if self.due > self.clock.now:
+            return False
+        self.due, self.facts = None, True
+        return relay.step(self.relay)
 
     def _noise(self) -> None:
         """Now and then the feed tells what nobody asked for, and returns, which move nothing."""
@@ -156,9 +170,13 @@ class Play:
             assert "page" in pulled.stopped or pulled.stopped == "paused", pulled.stopped
             with self.engine.begin() as conn:
                 progress.resume(conn, self.store, "pull")
-        return bool(pulled.new)
+        self.facts = self.facts or pulled.new > 0
+        return pulled.new > 0
 
     def _project(self) -> bool:
+        if not self.facts:
+            return False
+        self.due, self.facts = None, False
         with self.engine.begin() as conn:
             return bool(catch_up(conn, self.store, [Orders(), Planner()], self.policy))
 
