@@ -27,9 +27,8 @@ from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
-from orderflow.glopal import openapi
 from orderflow.glopal.client import Client
-from orderflow.glopal.description import Described, described
+from orderflow.glopal.description import Described, described, openapi
 from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.route_settings import routes
 from orderflow.intake import Feed

@@ -15,8 +15,8 @@ from tests.badinput.fuzz import FEW, WORDS, changed, document, fuzz, mangled
 from orderflow import config
 from orderflow.config import ConfigError, Settings
 from orderflow.glopal.description import described
+from orderflow.glopal.description.openapi import document as description
 from orderflow.glopal.mapping import Mapping, mapping_from
-from orderflow.glopal.openapi import document as description
 
 GOOD = """
 master_key_file = "master.key"

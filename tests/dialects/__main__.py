@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.dialects.play import Play, combination
 from tests.simulation.simulate import Database
 
-from orderflow.sandbox.glopal_switches import SWITCHES, word
+from orderflow.sandbox.glopal.switches import SWITCHES, word
 from orderflow.store import embedded, migrate
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "dialects.md"

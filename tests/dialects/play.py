@@ -36,8 +36,8 @@ from orderflow.projections.planner import Planner
 from orderflow.relay import Relay, Tenant
 from orderflow.sandbox import Difference, Faults, Glopal, GlopalOptions, Player, Row, Shop, compare, lives
 from orderflow.sandbox.faults import UNCLEAR, Kind
-from orderflow.sandbox.glopal_routes import routes_of
-from orderflow.sandbox.glopal_switches import SWITCHES, options
+from orderflow.sandbox.glopal.routes import routes_of
+from orderflow.sandbox.glopal.switches import SWITCHES, options
 from orderflow.store import log, outbox, progress
 from orderflow.store.vault import open_vault
 

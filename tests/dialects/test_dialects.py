@@ -9,7 +9,7 @@ import pytest
 from tests.dialects.play import Play, combination
 from tests.simulation.simulate import Database
 
-from orderflow.sandbox.glopal_switches import SWITCHES
+from orderflow.sandbox.glopal.switches import SWITCHES
 
 ALONE = [(name, place) for name, settings in SWITCHES.items() for place in range(1, len(settings))]
 COMBINATIONS = 200

@@ -20,7 +20,7 @@ from orderflow import app as composition
 from orderflow import config
 from orderflow.app import App
 from orderflow.cli import main
-from orderflow.cli.demo_judge import at_rest
+from orderflow.cli.demo.judge import at_rest
 from orderflow.domain.order import Order
 from orderflow.orders import load
 from orderflow.sandbox import Faults, Glopal, GlopalOptions, Shop, serve

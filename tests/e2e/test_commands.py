@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 import orderflow
-from orderflow.cli.demo_judge import rebuilt
+from orderflow.cli.demo.judge import rebuilt
 from orderflow.store import migrate
 
 from .stage import STORE, staged, wait

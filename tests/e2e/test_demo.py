@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from orderflow.cli.demo import conclude
-from orderflow.cli.demo_judge import Check, by_promise
+from orderflow.cli.demo.judge import Check, by_promise
 from orderflow.sandbox import Difference, ledger
 
 from .stage import command, with_bytecode

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import sqlalchemy as sa
 
 from orderflow.cli import commanding, exits
-from orderflow.cli.demo_judge import rebuilt
+from orderflow.cli.demo.judge import rebuilt
 
 from .stage import STORE, Stage, command, staged, wait
 

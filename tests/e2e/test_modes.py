@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from orderflow.cli.demo_judge import differences
+from orderflow.cli.demo.judge import differences
 from orderflow.domain.attention import attention
 from orderflow.domain.decisions import Command, Retry
 from orderflow.domain.events import Effect

@@ -8,7 +8,7 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from orderflow.cli.demo_judge import damage, differences
+from orderflow.cli.demo.judge import damage, differences
 from orderflow.sandbox import Response, serve
 
 from .stage import STORE, wait

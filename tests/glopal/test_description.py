@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orderflow.glopal.description import Described, described
-from orderflow.glopal.openapi import LARGEST, DescriptionError, document, load
+from orderflow.glopal.description.openapi import LARGEST, DescriptionError, document, load
 from orderflow.glopal.route_settings import routes
 from orderflow.glopal.routes import ANY, ROUTES, NoValue, Reasons, RouteError, Source
 

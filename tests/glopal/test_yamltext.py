@@ -9,8 +9,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orderflow.glopal.description.yamltext import parse
 from orderflow.glopal.jsontext import NotJson
-from orderflow.glopal.yamltext import parse
 
 ROOT = Path(__file__).parents[2]
 

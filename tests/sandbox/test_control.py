@@ -6,10 +6,10 @@ from random import Random
 import pytest
 
 from orderflow import config
-from orderflow.cli.sandbox_control import HELP, control
-from orderflow.cli.sandbox_files import write
+from orderflow.cli.sandbox.control import HELP, control
+from orderflow.cli.sandbox.files import write
 from orderflow.sandbox import KINDS, SWITCHES, Request, Response
-from orderflow.sandbox.glopal_switches import options
+from orderflow.sandbox.glopal.switches import options
 from orderflow.sandbox.scenario import read
 from orderflow.sandbox.stage import Stage, staged
 

@@ -7,7 +7,7 @@ import pytest
 
 from orderflow.sandbox import SWITCHES, UNCLEAR
 from orderflow.sandbox.scenario import read
-from orderflow.sandbox.scenario_steps import ACTS
+from orderflow.sandbox.scenario.steps import ACTS
 from orderflow.sandbox.stage import staged
 
 from .world import Clock

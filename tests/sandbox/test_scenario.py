@@ -7,7 +7,7 @@ import pytest
 
 from orderflow.sandbox import Fault, Request
 from orderflow.sandbox.scenario import Scenario, ScenarioError, rates, read
-from orderflow.sandbox.scenario_steps import ACTS
+from orderflow.sandbox.scenario.steps import ACTS
 from orderflow.sandbox.stage import Stage, staged
 
 from .world import Clock

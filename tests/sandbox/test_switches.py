@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from orderflow.sandbox import ROUTE_STYLES, SWITCHES, GlopalOptions, UnknownSwitch
-from orderflow.sandbox.glopal_routes import RouteStyle
-from orderflow.sandbox.glopal_switches import FREE, options, word
+from orderflow.sandbox.glopal.routes import RouteStyle
+from orderflow.sandbox.glopal.switches import FREE, options, word
 
 from .world import STORE, World
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orderflow.sandbox import WEBHOOK_SWITCHES, WITHHELD, Cut, Emission, Request, Response, Webhooks, serve
-from orderflow.sandbox.glopal_switches import webhook_options, word
+from orderflow.sandbox.glopal.switches import webhook_options, word
 
 from .world import STORE, World
 

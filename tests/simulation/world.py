@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from orderflow.sandbox import App, Cut, Faults, Glopal, GlopalOptions, Request, Shop, ShopOptions, deliver
-from orderflow.sandbox.glopal_options import Emission
+from orderflow.sandbox.glopal.options import Emission
 
 if TYPE_CHECKING:
     from tests.simulation.check import Wiretap

@@ -5,13 +5,13 @@ in a simulation with virtual time (`Glopal.handle`, `Shop.handle`, `deliver`) an
 """
 
 from orderflow.sandbox.delivery import Cut, deliver
-from orderflow.sandbox.emissions import PLAIN, WITHHELD, Emission
 from orderflow.sandbox.faults import KINDS, NONE, ODD_WAITS, UNCLEAR, Fault, Faults
 from orderflow.sandbox.glopal import Glopal, GlopalEntry
-from orderflow.sandbox.glopal_options import GlopalOptions
-from orderflow.sandbox.glopal_orders import AcceptCall, CancelCall, Refund
-from orderflow.sandbox.glopal_routes import ROUTE_STYLES, ROUTES
-from orderflow.sandbox.glopal_switches import SWITCHES, WEBHOOK_SWITCHES, UnknownSwitch
+from orderflow.sandbox.glopal.emissions import PLAIN, WITHHELD, Emission
+from orderflow.sandbox.glopal.options import GlopalOptions
+from orderflow.sandbox.glopal.orders import AcceptCall, CancelCall, Refund
+from orderflow.sandbox.glopal.routes import ROUTE_STYLES, ROUTES
+from orderflow.sandbox.glopal.switches import SWITCHES, WEBHOOK_SWITCHES, UnknownSwitch
 from orderflow.sandbox.ledger import Difference, Row, compare, reference_of
 from orderflow.sandbox.lives import Life, Step, lives
 from orderflow.sandbox.player import Player, play

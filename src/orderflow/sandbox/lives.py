@@ -11,8 +11,8 @@ from datetime import timedelta
 from random import Random
 from typing import Literal, TypeAlias
 
-from orderflow.sandbox.emissions import Emission
 from orderflow.sandbox.glopal import Glopal
+from orderflow.sandbox.glopal.emissions import Emission
 from orderflow.sandbox.wire import Json
 
 Story: TypeAlias = Literal[

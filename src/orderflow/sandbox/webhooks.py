@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from orderflow.sandbox.delivery import Cut
 from orderflow.sandbox.glopal import Glopal
-from orderflow.sandbox.glopal_world import Notice
+from orderflow.sandbox.glopal.world import Notice
 from orderflow.sandbox.wire import JSON_HEADERS, Request, Response, render
 
 Send: TypeAlias = Callable[[Request], Response]

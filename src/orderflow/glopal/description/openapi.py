@@ -13,7 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from orderflow.glopal import jsontext, yamltext
+from orderflow.glopal import jsontext
+from orderflow.glopal.description import yamltext
 from orderflow.glopal.jsontext import Json, NotJson
 
 LARGEST: Final = 4 * 1024 * 1024  # bytes

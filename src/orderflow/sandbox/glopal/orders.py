@@ -11,7 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from orderflow.sandbox.glopal_options import GlopalOptions
+from orderflow.sandbox.glopal.options import GlopalOptions
 
 Ids = tuple[str, str]  # the merchant's order id and order number
 By = Literal["glopal", "merchant"]

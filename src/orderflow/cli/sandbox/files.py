@@ -12,7 +12,7 @@ from typing import Final
 
 from orderflow.cli.means import Failure
 from orderflow.sandbox import GlopalOptions
-from orderflow.sandbox.glopal_routes import routes_of
+from orderflow.sandbox.glopal.routes import routes_of
 from orderflow.store.vault import new_master_key
 
 GLOPAL_KEY: Final = "GL.sandbox"

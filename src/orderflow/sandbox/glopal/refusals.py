@@ -5,7 +5,7 @@ A client's decisions must never depend on what stands in here.
 
 from __future__ import annotations
 
-from orderflow.sandbox.glopal_options import GlopalOptions
+from orderflow.sandbox.glopal.options import GlopalOptions
 from orderflow.sandbox.wire import Json, Response, json_response
 
 

@@ -1,4 +1,4 @@
-"""The operations of the Order API, answered from the world's state; `glopal_pages` has the feed.
+"""The operations of the Order API, answered from the world's state; `glopal.pages` has the feed.
 
 Called under `glopal.Glopal`'s lock, with the time already settled. Marks as in the reference: STATED, SAMPLE, ASSUMED.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from orderflow.sandbox import ids
-from orderflow.sandbox.glopal_orders import (
+from orderflow.sandbox.glopal.orders import (
     AcceptCall,
     CancelCall,
     GlopalOrder,
@@ -23,11 +23,11 @@ from orderflow.sandbox.glopal_orders import (
     refuse_cancel,
     refuse_refund,
 )
-from orderflow.sandbox.glopal_pages import events
-from orderflow.sandbox.glopal_refusals import refusal
-from orderflow.sandbox.glopal_routes import routes_of
-from orderflow.sandbox.glopal_texts import amount_of
-from orderflow.sandbox.glopal_world import World
+from orderflow.sandbox.glopal.pages import events
+from orderflow.sandbox.glopal.refusals import refusal
+from orderflow.sandbox.glopal.routes import routes_of
+from orderflow.sandbox.glopal.texts import amount_of
+from orderflow.sandbox.glopal.world import World
 from orderflow.sandbox.wire import Json, Request, Response, decimal_of, json_object, json_response
 
 OK: Json = {"status": "ok"}  # SAMPLE (reference 5)

@@ -13,10 +13,10 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-from orderflow.glopal.bodies import plain, template
+from orderflow.glopal.description.bodies import plain, template
+from orderflow.glopal.description.openapi import DescriptionError, Document, Operation
+from orderflow.glopal.description.proofs import differences, success
 from orderflow.glopal.jsontext import Json
-from orderflow.glopal.openapi import DescriptionError, Document, Operation
-from orderflow.glopal.proofs import differences, success
 from orderflow.glopal.route_settings import checked_path
 from orderflow.glopal.routes import PLACES, READS, ROUTES, Route, RouteError, Source
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
-from orderflow.sandbox.glopal_options import GlopalOptions
+from orderflow.sandbox.glopal.options import GlopalOptions
 from orderflow.sandbox.webhooks import WebhookOptions
 
 FREE: Final = ("store_keys", "page_default")  # what is no switch: keys of one's own, and a length that is STATED

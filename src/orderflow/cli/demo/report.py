@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from orderflow.cli.advice import command_lines
-from orderflow.cli.demo_world import World
+from orderflow.cli.demo.world import World
 from orderflow.domain.attention import attention
 from orderflow.orders import load
 from orderflow.store.tables import anomalies, effects, events, orders, timeline

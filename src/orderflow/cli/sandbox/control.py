@@ -11,7 +11,7 @@ from typing import Final, cast, get_args
 
 from orderflow.sandbox import KINDS, SWITCHES, App, Glopal, Request, Response, Shop
 from orderflow.sandbox.glopal import ReturnStatus
-from orderflow.sandbox.glopal_switches import options, word
+from orderflow.sandbox.glopal.switches import options, word
 from orderflow.sandbox.stage import Stage
 from orderflow.sandbox.wire import Json, json_object, json_response, segments
 

@@ -12,8 +12,8 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from typing import Final
 
+from orderflow.glopal.description.openapi import DescriptionError, Document, constant, types
 from orderflow.glopal.jsontext import Json, canonical
-from orderflow.glopal.openapi import DescriptionError, Document, constant, types
 from orderflow.glopal.routes import Reasons
 
 _ORDER_ID: Final = (

@@ -15,11 +15,11 @@ from random import Random
 from typing import Any, Final, cast
 
 from orderflow.sandbox.faults import KINDS, Fault, Faults, Kind
-from orderflow.sandbox.given import Given
-from orderflow.sandbox.glopal_options import GlopalOptions
-from orderflow.sandbox.glopal_switches import UnknownSwitch, options, webhook_options
+from orderflow.sandbox.glopal.options import GlopalOptions
+from orderflow.sandbox.glopal.switches import UnknownSwitch, options, webhook_options
 from orderflow.sandbox.lives import Life, Step
-from orderflow.sandbox.scenario_steps import emission, members, step, switches
+from orderflow.sandbox.scenario.given import Given
+from orderflow.sandbox.scenario.steps import emission, members, step, switches
 from orderflow.sandbox.shop import ShopOptions
 from orderflow.sandbox.webhooks import WebhookOptions, over_http
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
-from orderflow.sandbox.glopal_switches import time_of
+from orderflow.sandbox.glopal.switches import time_of
 
 _T = TypeVar("_T")
 _NOTHING: Final = timedelta(0)

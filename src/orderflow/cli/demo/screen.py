@@ -19,7 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orderflow.cli.demo_world import World
+from orderflow.cli.demo.world import World
 from orderflow.store import log
 from orderflow.store.tables import effects, orders, outbox
 

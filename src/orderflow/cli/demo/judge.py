@@ -12,8 +12,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from orderflow.app import PROJECTIONS, App
-from orderflow.cli.demo_screen import HORIZON
-from orderflow.cli.demo_world import World
+from orderflow.cli.demo.screen import HORIZON
+from orderflow.cli.demo.world import World
 from orderflow.cli.means import wall_clock
 from orderflow.domain.due import effects_due
 from orderflow.domain.policy import held

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-from orderflow.sandbox.feed import Entry, Feed, UnknownCursor
-from orderflow.sandbox.glopal_options import GlopalOptions
-from orderflow.sandbox.glopal_refusals import refusal
-from orderflow.sandbox.glopal_world import Store, World
+from orderflow.sandbox.glopal.feed import Entry, Feed, UnknownCursor
+from orderflow.sandbox.glopal.options import GlopalOptions
+from orderflow.sandbox.glopal.refusals import refusal
+from orderflow.sandbox.glopal.world import Store, World
 from orderflow.sandbox.wire import Json, Request, Response, render
 
 _OVERLAP: Final = 2  # events that an overlapping page repeats

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Final, Literal, get_args
 
-from orderflow.sandbox.emissions import Emission, EmissionStyle
-from orderflow.sandbox.glopal_routes import Routes, RouteStyle
+from orderflow.sandbox.glopal.emissions import Emission, EmissionStyle
+from orderflow.sandbox.glopal.routes import Routes, RouteStyle
 
 Lag = timedelta | Callable[[], timedelta]
 TimeStyle = Literal["milliseconds", "seconds", "microseconds", "offset"]
@@ -20,7 +20,7 @@ _NONE: Final = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class GlopalOptions:
-    """Switches; the first setting of each is the default. `glopal_switches.SWITCHES` lists all settings of all.
+    """Switches; the first setting of each is the default. `glopal.switches.SWITCHES` lists all settings of all.
 
     A client has to be told of `routes`, `accept_body`, `limit_name`, `unknown_query`, `unknown_event` and
     `environment`; it has to survive the rest.

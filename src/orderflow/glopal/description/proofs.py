@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from typing import Final
 
+from orderflow.glopal.description.openapi import DescriptionError, Document, Operation, constant, types
 from orderflow.glopal.jsontext import Json
-from orderflow.glopal.openapi import DescriptionError, Document, Operation, constant, types
 from orderflow.glopal.routes import ANY, ROUTES, Source, Success
 
 _GOOD: Final = ("ok", "OK", "success", "SUCCESS")

@@ -10,11 +10,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, cast, get_args
 
-from orderflow.sandbox.emissions import Emission
-from orderflow.sandbox.given import Given
 from orderflow.sandbox.glopal import Glopal, ReturnStatus
-from orderflow.sandbox.glopal_switches import UnknownSwitch, options
+from orderflow.sandbox.glopal.emissions import Emission
+from orderflow.sandbox.glopal.switches import UnknownSwitch, options
 from orderflow.sandbox.lives import Act, Deed, Step
+from orderflow.sandbox.scenario.given import Given
 from orderflow.sandbox.wire import Json
 
 _PLAIN_ACTS: Final[tuple[Act, ...]] = ("ready", "complete", "cancel", "withdraw")

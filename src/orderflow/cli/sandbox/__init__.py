@@ -18,12 +18,12 @@ import typer
 
 from orderflow.cli import means
 from orderflow.cli.means import Failure
-from orderflow.cli.sandbox_control import control
-from orderflow.cli.sandbox_files import GLOPAL_KEY, SHOP_KEY, prepared, write
+from orderflow.cli.sandbox.control import control
+from orderflow.cli.sandbox.files import GLOPAL_KEY, SHOP_KEY, prepared, write
 from orderflow.sandbox import KINDS, SWITCHES, WEBHOOK_SWITCHES, Faults, Server, UnknownSwitch, serve
 from orderflow.sandbox import App as WebApp
 from orderflow.sandbox import scenario as scenarios
-from orderflow.sandbox.glopal_switches import allowed, options
+from orderflow.sandbox.glopal.switches import allowed, options
 from orderflow.sandbox.scenario import PLACES, Scenario, ScenarioError
 from orderflow.sandbox.stage import staged
 

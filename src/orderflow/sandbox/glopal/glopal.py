@@ -13,11 +13,11 @@ from random import Random
 from threading import RLock
 from typing import Literal
 
-from orderflow.sandbox import glopal_api
-from orderflow.sandbox.emissions import Emission
-from orderflow.sandbox.feed import Entry
-from orderflow.sandbox.glopal_options import GlopalOptions
-from orderflow.sandbox.glopal_orders import (
+from orderflow.sandbox.glopal import api
+from orderflow.sandbox.glopal.emissions import Emission
+from orderflow.sandbox.glopal.feed import Entry
+from orderflow.sandbox.glopal.options import GlopalOptions
+from orderflow.sandbox.glopal.orders import (
     AcceptCall,
     By,
     CancelCall,
@@ -28,7 +28,7 @@ from orderflow.sandbox.glopal_orders import (
     refuse_accept,
     refuse_cancel,
 )
-from orderflow.sandbox.glopal_world import Notice, World
+from orderflow.sandbox.glopal.world import Notice, World
 from orderflow.sandbox.wire import Json, Request, Response
 
 ReturnStatus = Literal["REQUESTED", "AUTHORIZED", "CANCELLED", "PENDING", "DELIVERED"]
@@ -89,7 +89,7 @@ class Glopal:
     def handle(self, request: Request) -> Response:
         """Answer one request; changes state exactly as the real one would, and reaches nothing outside."""
         with self._lock:
-            return glopal_api.answer(self._world, request, self._world.now())
+            return api.answer(self._world, request, self._world.now())
 
     def listen(self, listener: Callable[[Notice, datetime], None]) -> None:
         """Have the listener told of every event from now on, as it becomes visible. It must be quick."""

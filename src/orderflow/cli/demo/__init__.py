@@ -19,10 +19,10 @@ from rich.console import Console
 
 from orderflow import app as composition
 from orderflow.cli import means
-from orderflow.cli.demo_judge import Check, at_rest, judge
-from orderflow.cli.demo_report import NEXT, report
-from orderflow.cli.demo_screen import Screen
-from orderflow.cli.demo_world import World, staged
+from orderflow.cli.demo.judge import Check, at_rest, judge
+from orderflow.cli.demo.report import NEXT, report
+from orderflow.cli.demo.screen import Screen
+from orderflow.cli.demo.world import World, staged
 
 _PATIENCE: Final = 90.0
 """Seconds that the lives may take at most, and as many again until all is at rest."""

@@ -10,8 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from orderflow.sandbox.glopal_options import GlopalOptions
-from orderflow.sandbox.glopal_orders import GlopalOrder, Return
+from orderflow.sandbox.glopal.options import GlopalOptions
+from orderflow.sandbox.glopal.orders import GlopalOrder, Return
 from orderflow.sandbox.ids import stamp
 from orderflow.sandbox.wire import Json, render, render_members
 

@@ -1,6 +1,6 @@
 """Glopal's own state: stores, orders, feeds, and the steps an order takes; what is due later happens at its time.
 
-No HTTP, no authentication, no lock: `glopal.Glopal` holds the lock, `glopal_api` answers requests.
+No HTTP, no authentication, no lock: `glopal.Glopal` holds the lock, `glopal.api` answers requests.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from itertools import count
 from random import Random
 
 from orderflow.sandbox import ids
-from orderflow.sandbox.details import order_details
-from orderflow.sandbox.emissions import Emission, emission_of
-from orderflow.sandbox.feed import Entry, Feed
-from orderflow.sandbox.glopal_options import GlopalOptions
-from orderflow.sandbox.glopal_orders import By, CancelCall, GlopalOrder, Ids
-from orderflow.sandbox.glopal_texts import described, event_head, event_tail, external_text, order_text
+from orderflow.sandbox.glopal.details import order_details
+from orderflow.sandbox.glopal.emissions import Emission, emission_of
+from orderflow.sandbox.glopal.feed import Entry, Feed
+from orderflow.sandbox.glopal.options import GlopalOptions
+from orderflow.sandbox.glopal.orders import By, CancelCall, GlopalOrder, Ids
+from orderflow.sandbox.glopal.texts import described, event_head, event_tail, external_text, order_text
 from orderflow.sandbox.wire import Json, decimal_of
 
 
