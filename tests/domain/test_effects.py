@@ -102,6 +102,56 @@ def test_attention_can_always_be_told(history: tuple[Recorded, ...], policy: Sto
     assert {f"parked_{p.effect}" for p in order.parked} <= set(kinds)
 
 
+# --- another total --------------------------------------------------------------------------------------------------
+
+
+def drafted_for(amount: str, now: str, status: Status = Status.READY, state: Sighting = DRAFTED) -> Order:
+    """An order whose shop order was made when Glopal showed `amount`, and that comes to `now` today."""
+    order = sent(at(Status.RECEIVED, total=Decimal(amount)), Effect.DRAFT)
+    order = then(order, EffectDelivered(Effect.DRAFT, 0, 1, state))
+    return then(order, replace(answer(order, status), environment="live", currency="EUR", total=Decimal(now)))
+
+
+def test_a_draft_for_another_total_gives_way_to_a_new_one() -> None:
+    """It is withdrawn before it can become an order, and drafted anew; the same total in other digits is the same."""
+    assert writes(drafted_for("10", "10.00")) == ["promote s1"]
+    order = drafted_for("10", "20")
+    assert writes(order) == ["withdraw s1"]
+    order = then(
+        sent(order, Effect.WITHDRAW, "s1"),
+        EffectDelivered(Effect.WITHDRAW, 0, 1, replace(DRAFTED, state=ShopState.GONE)),
+    )
+    assert writes(order) == ["draft"]
+    order = then(sent(order, Effect.DRAFT), EffectDelivered(Effect.DRAFT, 1, 1, STRAY))
+    assert writes(order) == ["promote s2"]
+
+
+def test_a_draft_for_another_total_that_stays_is_not_promoted() -> None:
+    """Its withdrawal was refused: a person is told, and nothing is sold for the wrong total."""
+    order = sent(drafted_for("10", "20"), Effect.WITHDRAW, "s1")
+    order = then(order, EffectRefused(Effect.WITHDRAW, 0, 1, "no"))
+    assert writes(order) == []
+    assert "parked_withdraw" in {a.kind for a in attention(order, DEFAULT)}
+
+
+def test_details_that_lack_a_total_or_are_held_withdraw_nothing() -> None:
+    """Only a total that is shown, and adds up, speaks against a draft."""
+    order = drafted_for("10", "20")
+    assert order.details is not None
+    for odd in ({"total": None, "unmapped": ("total",)}, {"money": "it does not add up"}):
+        assert writes(then(order, replace(order.details, asked_after=order.position, **odd))) == []
+
+
+def test_a_promoted_order_for_another_total_is_accepted_by_a_person_alone() -> None:
+    """What was promoted stays, but is not accepted by itself: the exception names both totals and what helps."""
+    order = drafted_for("10", "20", state=PROMOTED)
+    assert writes(order) == []
+    [told] = [a for a in attention(order, DEFAULT) if a.kind == "total_changed"]
+    assert told.text == "shop order s1 was made for 10 EUR, Glopal's total is 20 EUR now"
+    assert told.commands == ("cancel", "accept s1")
+    assert writes(then(order, AcceptRequested(Ids("s1", "1"), "ann"))) == ["accept s1"]
+
+
 # --- modes ----------------------------------------------------------------------------------------------------------
 
 MODES = {

@@ -103,6 +103,9 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     if _unnumbered(order, own, policy) and not away:
         text = f"shop order {own.shop_id} has no number, without which Glopal takes no acceptance"
         yield Attention("no_number", text, order.position, (f"accept {own.shop_id}",))
+    if own.state is ShopState.ORDER and order.outdated and _may_accept(order, policy) and not away:
+        text = f"shop order {own.shop_id} was made for {order.drafted}, Glopal's total is {order.total} now"
+        yield Attention("total_changed", text, order.position, ("cancel", f"accept {own.shop_id}"))
     others = [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
     if others and not away:
         yield Attention(
@@ -118,10 +121,14 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
 
 def _unnumbered(order: Order, own: Sighting, policy: StorePolicy) -> bool:
     """Would the order be accepted now if the shop had given its order a number?"""
+    return own.state is ShopState.ORDER and not own.number and _may_accept(order, policy)
+
+
+def _may_accept(order: Order, policy: StorePolicy) -> bool:
+    """Is it time to accept, and has nobody done so or asked for it?"""
     accepting = order.status is Status.READY or (order.status is Status.RECEIVED and policy.early_accept)
     begun = order.accept_ids is not None or order.accepted is not None or order.external is not None
-    lacking = own.state is ShopState.ORDER and not own.number
-    return lacking and accepting and not begun and policy.mode is not Mode.OBSERVE
+    return accepting and not begun and policy.mode is not Mode.OBSERVE
 
 
 def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:

@@ -101,7 +101,7 @@ def _wanted_at_shop(order: Order, policy: StorePolicy) -> Due | None:
     own = order.shop.own
     if own is None or (own.state is ShopState.GONE and not own.promoted):
         return _due(order, Effect.DRAFT) if _may_draft(order, policy) else None
-    if own.state is ShopState.DRAFT and _may_promote(order, policy):
+    if own.state is ShopState.DRAFT and _may_promote(order, policy) and not order.outdated:
         return _due(order, Effect.PROMOTE, own.shop_id)
     return None
 
@@ -123,8 +123,13 @@ def _unwanted(order: Order, policy: StorePolicy, *, away: bool, foreign: bool) -
         return
     drafts = [s for s in order.shop.living if s.state is ShopState.DRAFT]
     yield from (s for s in drafts if own is None or s.shop_id != own.shop_id)
-    if foreign and own is not None and own.state is ShopState.DRAFT:
+    if own is not None and own.state is ShopState.DRAFT and (foreign or _must_redraft(order, policy)):
         yield own
+
+
+def _must_redraft(order: Order, policy: StorePolicy) -> bool:
+    """Glopal's total is another one by now: the draft gives way to a new one, before it becomes an order."""
+    return order.outdated and order.confirmed and not held(order, policy) and _may_draft(order, policy)
 
 
 def _may_draft(order: Order, policy: StorePolicy) -> bool:
@@ -179,7 +184,7 @@ def accept_ids(order: Order, policy: StorePolicy) -> Ids | None:
     if own is None or own.state is not ShopState.ORDER or not own.number or policy.mode is Mode.OBSERVE:
         return None
     early = policy.early_accept or order.status is Status.READY
-    return Ids(own.shop_id, own.number) if early else None
+    return Ids(own.shop_id, own.number) if early and not order.outdated else None
 
 
 def _due(order: Order, effect: Effect, target: str = "", ids: Ids | None = None) -> Due:

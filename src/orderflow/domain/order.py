@@ -64,6 +64,17 @@ class Parked:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """What an order comes to, in the buyer's currency."""
+
+    amount: Decimal
+    currency: str | None
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency or ''}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
 class Refund:
     """One line of the refund ledger."""
 
@@ -111,7 +122,8 @@ class Order:
 
     `moved` is the last fact that moved the status; `confirmed` says that details sent not before it show the same
     status. `details` are the newest fetched ones by the position they were asked after. `asked` and `redriven` are a
-    person's last retries: of the fetch, if it is still to come, and of anything else.
+    person's last retries: of the fetch, if it is still to come, and of anything else. `drafted` is the total that the
+    last draft was made for.
     """
 
     status: Status = Status.NEW
@@ -134,6 +146,7 @@ class Order:
     generations: tuple[tuple[Effect, int], ...] = ()
     parked: tuple[Parked, ...] = ()
     draft_send_by: datetime | None = None
+    drafted: Total | None = None
     reaped_at: datetime | None = None
     accept_ids: Ids | None = None
     accepted: Mark | None = None
@@ -142,6 +155,17 @@ class Order:
     asked: Mark | None = None
     redriven: Mark | None = None
     refunds: tuple[Refund, ...] = ()
+
+    @property
+    def total(self) -> Total | None:
+        """What the newest details say; None where they name no total."""
+        known = self.details
+        return None if known is None or known.total is None else Total(known.total, known.currency)
+
+    @property
+    def outdated(self) -> bool:
+        """Was our shop order made for another total than Glopal's details show now?"""
+        return self.drafted is not None and self.total is not None and self.drafted != self.total
 
     def generation(self, effect: Effect) -> int:
         """How many terminal outcomes of `effect` the history holds: the generation of its next key."""

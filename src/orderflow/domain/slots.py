@@ -56,6 +56,7 @@ def intended(order: Order, event: EffectIntended, here: Mark) -> Order:
         order = replace(
             order,
             draft_send_by=max(event.send_by, order.draft_send_by or event.send_by),
+            drafted=order.total,
         )
     return order.with_slot(event.effect.destination, slot)
 
