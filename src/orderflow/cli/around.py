@@ -95,8 +95,9 @@ def _rows(view: View) -> Iterator[Circumstance]:
         effect, late = row["effect"], view.now - row["next_at"]
         leased = row["lease_until"] is not None and row["lease_until"] > view.now
         if row["parked"]:
-            text = f"{effect} is planned but parked: it fell due by a change of settings or version, not by news"
-            yield Circumstance("parked_row", text, commands=(view.retry(effect),))
+            how = "was planned in shadow" if row["shadow"] else "fell due by a change of settings or version, not news"
+            text = f"{effect} is planned but parked: it {how}"
+            yield Circumstance("parked_row", text, stops=not view.policy.shadow, commands=(view.retry(effect),))
         elif leased:
             yield Circumstance("under_way", f"{effect} is being done right now by {row['owner']}")
         elif late > OVERDUE and row["destination"] not in held_up:

@@ -153,7 +153,7 @@ def _said(record: Record) -> dict[str, Any]:
 
 _OUTBOX = (
     *("destination", "effect", "generation", "state", "target", "next_at", "attempt", "failures"),
-    *("parked", "reason", "planned_at", "owner", "lease_until"),
+    *("parked", "shadow", "reason", "planned_at", "owner", "lease_until"),
 )
 _ATTEMPTS = (
     *("attempt_id", "started_at", "destination", "effect", "generation", "attempt", "kind", "status"),

@@ -123,8 +123,13 @@ def _slot(order: Order, policy: StorePolicy, slot: Slot) -> Wait:
 def _writes(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     """What is due and was not begun."""
     for due in effects_due(order, policy):
-        if not due.effect.reads and order.slot(due.destination) is None:
-            step = "it is planned and shown, not sent (shadow)" if policy.shadow else f"the {due.destination} is called"
+        if due.effect.reads or order.slot(due.destination) is not None:
+            continue
+        if policy.shadow:
+            what = f"the store to come out of shadow: {due.effect} is planned and shown, not sent"
+            yield Wait(On.PERSON, what, f"a retry of {due.effect} sends it")
+        else:
+            step = f"the {due.destination} is called"
             yield Wait(On.WORKER, f"a worker to do {due.effect}", "", step, due.not_before)
 
 
