@@ -64,6 +64,10 @@ class App:
         """How `store` wants its orders handled."""
         return self.tenants[store].policy
 
+    def longest_silence(self, store: str) -> timedelta:
+        """A feed that was not read for longer is read by nobody."""
+        return max(timedelta(minutes=1), timedelta(seconds=10 * self.poll_seconds[store]))
+
     def relay(self, number: int = 0) -> Relay:
         """A relay worker of this process. The clock goes on while the machine sleeps."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{number}"

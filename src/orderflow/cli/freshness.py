@@ -6,7 +6,7 @@ It never fails a command: it warns on stderr.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import sqlalchemy as sa
 
@@ -35,5 +35,5 @@ def silence(conn: sa.Connection, app: App, store: str, now: datetime) -> str:
     since = "was never read" if last is None else f"was last read {means.span(now - last)} ago"
     if paused is not None:
         return f"Glopal's feed {since}: the pull is paused ({paused[0]})"
-    longest = max(timedelta(minutes=1), timedelta(seconds=10 * app.poll_seconds[store]))
-    return "" if last is not None and now - last <= longest else f"Glopal's feed {since}: does a worker run?"
+    read = last is not None and now - last <= app.longest_silence(store)
+    return "" if read else f"Glopal's feed {since}: does a worker run?"

@@ -70,8 +70,8 @@ def _pull(conn: sa.Connection, app: App, store: str, now: datetime, command: str
     mend = f"start a worker: `{command} work`"
     if last is None:
         return warning("feed", since, mend, store)
-    longest = max(timedelta(minutes=1), timedelta(seconds=10 * app.poll_seconds[store]))
-    return ok("feed", since, store) if now - last <= longest else failure("feed", since, mend, store)
+    read = now - last <= app.longest_silence(store)
+    return ok("feed", since, store) if read else failure("feed", since, mend, store)
 
 
 def _pauses(conn: sa.Connection, store: str, command: str) -> Finding:
