@@ -75,7 +75,7 @@ build: setup-dev ## Build wheel and sdist into dist/; the same source gives the 
 check-wheel: setup-dev ## Install the wheel into an empty environment and run its commands and its demo
 	@$(BIN)/python -m pytest -q -m installs tests/packaging $(ARGS)
 
-check: lint types imports migrations ## Run every check that is not a test
+check: lint types imports migrations docs ## Run every check that is not a test
 
 lock: $(VENV)/.dev ## Resolve the newest dependencies into the lock files
 	@tools=$$(mktemp -d) && $(PYTHON) -m venv $$tools && $$tools/bin/python -m pip install -q uv \
