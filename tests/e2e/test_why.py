@@ -133,7 +133,7 @@ def test_a_paused_destination_stops_the_order_and_names_resume(stuck):
     card = stuck.card("paused")
     assert card["needs_you"] is True
     assert re.search(rf"needs you: shop of {STORE} is paused by orderflow itself since .*401", card["headline"])
-    assert f"orderflow resume {STORE} shop" in stuck.text("paused").splitlines()[-1]
+    assert f"  orderflow resume {STORE} shop" in stuck.text("paused").splitlines()
 
 
 def test_an_order_on_its_way_says_what_comes_next(stuck):
