@@ -20,7 +20,10 @@ HEAD = """\
 What Glopal's public pages leave open is a switch of the [sandbox](../how-to/use-the-sandbox.md). For each setting five
 orders live their lives against the real engine and a real Postgres, in virtual time; then the ledgers of the fake
 Glopal and of the fake shop are compared with what orderflow says. "Agrees" means that the comparison found nothing.
-The default stands first and is part of every other line. `python -m tests.dialects` writes this page.
+The default stands first and is part of every other line. orderflow is told what its settings are for: addresses, the
+accept's body, the limit's name, the events to ask for, and the environment.
+
+`python -m tests.dialects` writes this page.
 
 | switch | setting | orders | pages asked for | result |
 | --- | --- | --- | --- | --- |

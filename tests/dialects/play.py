@@ -42,7 +42,7 @@ from orderflow.store import log, outbox, progress
 from orderflow.store.vault import open_vault
 
 KEY = "GL.sandbox"
-NOISE = 0.3
+NOISE = 0.2
 PAGE = 3
 """Small, so that every play has many pages."""
 NAMES = GlopalSettings.__struct_defaults__[1]
@@ -77,7 +77,7 @@ class Play:
         self.numbers = count()
         self.options = options(switches)
         # Where everything must be named, and what is not named hides the rest, nobody could read on behind noise.
-        self.noises = 20 if hides(self.options) and self.options.event_filter == "required" else 0
+        self.noises = 5 if hides(self.options) and self.options.event_filter == "required" else 0
         self.glopal = Glopal(clock=self.clock, rng=Random(self.rng.random()), options=self.options)
         self.shop = Shop(clock=self.clock, rng=Random(self.rng.random()))
         self.glopal.open(name)
@@ -158,10 +158,13 @@ class Play:
     def _noise(self) -> None:
         """Now and then the feed tells what nobody asked for, and returns, which move nothing."""
         known = list(self.player.order_ids.values())
-        if known and self.noises < 20 and self.rng.random() < NOISE:
+        if known and self.noises < 5 and self.rng.random() < NOISE:
             self.noises += 1
             name = self.rng.choice(["order.noted", "order.noted", "return.requested"])
-            self.glopal.report(self.store, self.rng.choice(known), name, entity_id="1" if "return" in name else None)
+            for _ in range(PAGE + 1):  # enough for a page that shows nothing
+                self.glopal.report(
+                    self.store, self.rng.choice(known), name, entity_id="1" if "return" in name else None
+                )
 
     def _pull(self) -> bool:
         self.pulls += 1

@@ -29,6 +29,22 @@ def test_each_setting_alone(database, name, place):
     assert Play(database, f"{name}-{place}", {name: setting}, 5).run() == []
 
 
+def test_a_play_can_fail(database, monkeypatch):
+    """Without following the link past an empty page, what stands behind it is never seen, and nobody accepts."""
+    monkeypatch.setattr("orderflow.intake.onward", lambda _page, _parameter: None)
+    with pytest.raises(AssertionError, match="the lives do not end"):
+        Play(database, "blind", {"filtering": "after the cut"}, 5).run()
+
+
+def test_the_comparison_can_fail(database):
+    """What nobody told orderflow is a difference."""
+    play = Play(database, "untold", {}, 3)
+    assert play.run() == []
+    order_id = play.glopal.place(play.store)
+    play.glopal.ready(play.store, order_id)
+    assert [one.kind for one in play.differences()] == ["status"]
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("first", range(0, COMBINATIONS, CHUNK))
 def test_seeded_combinations(database, first):

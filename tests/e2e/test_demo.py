@@ -29,6 +29,7 @@ def test_the_demo_ends_well_twice_in_a_row():
         assert done.stderr == ""
         assert "All promises kept" in done.stdout
         assert "✗" not in done.stdout
+        assert "✓ everything came to rest" in done.stdout.splitlines()
         for part in ("events by type", "orders by status", "effects by kind", "anomalies by kind", "looked up for"):
             assert part in done.stdout
         assert "orderflow release" in done.stdout  # the command that frees the held order

@@ -16,6 +16,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from orderflow import app as composition
 from orderflow.cli import means
@@ -83,13 +84,14 @@ def conclude(checks: Sequence[Check], complaints: Sequence[str], out: Console) -
     """Say which promises hold and which do not; the exit code."""
     out.print()
     for check in checks:
-        out.print(f"[green]✓[/] {check.promise}" if check.kept else f"[bold red]✗[/] {check.promise}")
+        sign = ("✓", "green") if check.kept else ("✗", "bold red")
+        out.print(Text.assemble(sign, f" {check.promise}"))
         for line in check.differences[:_SHOWN]:
             out.print(f"    {line}", markup=False)
         if len(check.differences) > _SHOWN:
             out.print(f"    ... and {len(check.differences) - _SHOWN} more")
     for line in complaints:
-        out.print(f"[yellow]![/] orderflow said: {line}")
+        out.print(Text.assemble(("!", "yellow"), f" orderflow said: {line}"))
     return 0 if all(check.kept for check in checks) else means.REFUSED
 
 
