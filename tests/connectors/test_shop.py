@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -258,6 +259,7 @@ def test_a_promotion_that_shows_a_draft_is_unknown(hand: Hand) -> None:
         Task(Effect.DRAFT, STORE, ORDER, REFERENCE),
         Task(Effect.DRAFT, STORE, ORDER, REFERENCE, details=b"{}"),
         Task(Effect.DRAFT, STORE, "1-1", REFERENCE, details=details()),
+        Task(Effect.DRAFT, STORE, ORDER, REFERENCE, details=details(), total=Decimal("0.01")),
         Task(Effect.DRAFT, STORE, ORDER, REFERENCE, details=details().replace(b'"sku"', b'"code"')),
         Task(Effect.PROMOTE, STORE, ORDER, REFERENCE),
         Task(Effect.PROMOTE, STORE, ORDER, REFERENCE, ".."),
@@ -266,7 +268,7 @@ def test_a_promotion_that_shows_a_draft_is_unknown(hand: Hand) -> None:
         Task(Effect.ACCEPT, STORE, ORDER, REFERENCE, "x"),
         Task(Effect.REAP, STORE, ORDER, REFERENCE, "x"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_what_cannot_be_frozen(hand: Hand, task: Task) -> None:
     with pytest.raises(FreezeError) as caught:

@@ -40,8 +40,8 @@ class Task:
     """What is to be done for one order. `reference` is ours (`glopal:{store}:{order_id}`), kept in the destination.
 
     `seen` is the state of the shop order `target` as we know it; `details` the bytes of the newest fetched details
-    (for drafts), which enter the shop converted to `base` if that is given; `amount` and `currency` are for refunds,
-    `reason` for cancellations and withdrawals.
+    (for drafts), which enter the shop converted to `base` if that is given, and come to `total` as they were recorded;
+    `amount` and `currency` are for refunds, `reason` for cancellations and withdrawals.
     """
 
     effect: Effect
@@ -53,6 +53,7 @@ class Task:
     ids: Ids | None = None
     details: bytes | None = field(default=None, repr=False)
     base: Base | None = None
+    total: Decimal | None = None
     amount: Decimal | None = None
     currency: str | None = None
     reason: str = ""

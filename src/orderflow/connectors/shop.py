@@ -97,6 +97,9 @@ class Shop:
         order = read_order(task.details, self._mapping, task.order_id, task.base)
         if isinstance(order, str):
             raise FreezeError(order)
+        if task.total is not None and order.total != task.total:
+            known, now = money(task.total), money(order.total)
+            raise FreezeError(f"the mapping gives {now} where {known} was recorded: `retry fetch` reads it anew")
         body = canonical(_new_order(order, task.reference))
         return Outbound("POST", "/orders", body, {"step": "create", "reference": task.reference})
 

@@ -131,6 +131,7 @@ def _task(turn: Turn, due: Due) -> Task:
         ids=due.ids,
         details=_details(turn) if due.effect is Effect.DRAFT else None,
         base=_base(turn) if due.effect is Effect.DRAFT else None,
+        total=price(turn, due).total,
         amount=refund.amount if refund else None,
         currency=refund.currency if refund else None,
         reason=refund.reason if refund else order.cancel_reason or unasked,
