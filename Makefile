@@ -31,7 +31,7 @@ demo: setup ## Start everything with a fake Glopal and a fake shop, and walk ord
 	@$(BIN)/orderflow demo $(ARGS)
 
 test: setup-dev ## Run every test (ARGS="-k name" passes options to pytest)
-	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)
 
 test-fast: setup-dev ## Run the tests of the pure core only: no database, seconds
 	@$(BIN)/python -m pytest -q tests/domain $(ARGS)

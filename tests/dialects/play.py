@@ -174,7 +174,7 @@ class Play:
             with self.engine.begin() as conn:
                 progress.resume(conn, self.store, "pull")
         self.facts = self.facts or pulled.new > 0
-        return pulled.new > 0
+        return pulled.more
 
     def _project(self) -> bool:
         if not self.facts:
