@@ -110,7 +110,11 @@ def race(engine: sa.Engine, kept: Kept) -> tuple[set[str], Tail]:
                 committed.update(names)
 
     def reader() -> None:
-        while tail.poll() or not done.is_set():
+        """Until all is written and read: whether it is written is asked before reading, or the last commit is missed."""
+        while True:
+            over = done.is_set()
+            if not tail.poll() and over:
+                return
             time.sleep(0.001)
 
     with ThreadPoolExecutor(WRITERS + 1) as pool:
