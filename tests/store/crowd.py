@@ -110,7 +110,7 @@ def race(engine: sa.Engine, kept: Kept) -> tuple[set[str], Tail]:
                 committed.update(names)
 
     def reader() -> None:
-        """Until all is written and read: whether it is written is asked before reading, or the last commit is missed."""
+        """Until all is read; whether all is written is asked before reading, or the last commit is missed."""
         while True:
             over = done.is_set()
             if not tail.poll() and over:
