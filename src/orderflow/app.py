@@ -89,17 +89,6 @@ def database(settings: Settings) -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def running(settings: Settings) -> Iterator[App]:
-    """The whole application on its database; connections are closed at the end."""
-    with database(settings) as url:
-        app = build(settings, url)
-        try:
-            yield app
-        finally:
-            close(app)
-
-
 def build(settings: Settings, url: str) -> App:
     """Wire everything for the database at `url`."""
     return App(

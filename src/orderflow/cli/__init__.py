@@ -23,7 +23,7 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
         "Look at orders.",
         {
             "list": "listing:list_",
-            "show": "looking:show",
+            "show": "why:show",
             "timeline": "looking:timeline",
             "as-of": "looking:as_of",
         },

@@ -1,4 +1,4 @@
-"""Commands that look at one order: `orderflow orders show`, `timeline` and `as-of`.
+"""What happened to one order, and what was known of it when: `orderflow orders timeline` and `as-of`.
 
 They never change anything, and fold the log itself.
 """
@@ -14,10 +14,9 @@ from rich.table import Table
 
 from orderflow import codec
 from orderflow.cli import means
-from orderflow.cli.card import card, due, standing
+from orderflow.cli.card import due, standing
 from orderflow.cli.finding import AnyOrder, Place, find
 from orderflow.cli.means import Failure
-from orderflow.cli.screen import printed
 from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy, held
@@ -25,22 +24,6 @@ from orderflow.projections import Step
 from orderflow.projections.anomalies import found_in
 from orderflow.projections.timeline import summary
 from orderflow.store import log
-
-SECTIONS: Final = ("status", "shop", "held", "parked", "under way", "due", "next")
-
-
-def show(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = False) -> None:
-    """Show one order as its history tells it: where it stands, what holds it, what is due and when."""
-    with means.opened(ctx) as app, app.engine.connect() as conn:
-        place = find(app, conn, order, by_shop=True)
-        found = card(conn, app, place, means.means(ctx).command)
-    if as_json:
-        means.print_json(found)
-    else:
-        printed(found, means.console(), SECTIONS)
-
-
-# --- timeline -------------------------------------------------------------------------------------------------------
 
 
 def timeline(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = False) -> None:

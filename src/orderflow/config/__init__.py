@@ -1,4 +1,4 @@
-"""Settings: one TOML file and its environment twins, read once, frozen. Secrets stand in neither, only where they are.
+"""Settings: one TOML file and its environment twins, read once, frozen. Secrets never stand in the file.
 
 It is the only package that reads the environment, and it names every mistake with its key, all of them at once.
 """
@@ -13,7 +13,7 @@ from typing import Any
 from orderflow.config import addresses, rules
 from orderflow.config.checked import checked
 from orderflow.config.given import Given, given, toml
-from orderflow.config.mistakes import ConfigError, plain
+from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
 from orderflow.config.shape import GlopalSettings, Settings, ShopSettings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, StorePolicy
@@ -57,8 +57,8 @@ def examine(path: Path | None = None) -> Reading:
     except ConfigError as error:
         return Reading(Given({}, path), None, tuple(error.mistakes))
     settings, mistakes = checked(found)
-    doubts = tuple(plain(doubt) for doubt in rules.doubtful(settings)) if settings else ()
-    return Reading(found, settings, tuple(plain(mistake) for mistake in mistakes), doubts)
+    doubts = tuple(one_line(doubt) for doubt in rules.doubtful(settings)) if settings else ()
+    return Reading(found, settings, tuple(one_line(mistake) for mistake in mistakes), doubts)
 
 
 def read(path: Path | None = None) -> Settings:

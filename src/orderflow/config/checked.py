@@ -84,10 +84,7 @@ def _secret(check: _Check, key: Key, data: object, place: str) -> Secret | None:
     if not isinstance(data, Mapping):
         check.wrong(place, f"expected {key.expected}; a secret itself never stands in the settings")
         return None
-    secret = _table(check, Secret, data, place)
-    if secret is None:
-        return None
-    return secret
+    return _table(check, Secret, data, place)
 
 
 def _single(check: _Check, key: Key, data: object, place: str) -> object:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from orderflow.config.addresses import harmless
 from orderflow.config.given import Given
 from orderflow.config.keys import Key, Kind, keys_of
-from orderflow.config.mistakes import ConfigError, plain
+from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.page import written
 from orderflow.config.secret import Secret
 from orderflow.config.shape import Settings
@@ -46,7 +46,7 @@ def _table(table: Struct, given: Given, trail: tuple[str, ...]) -> Iterator[Effe
                 yield from _table(one, given, (*here, name))
         else:
             place = ".".join(here)
-            yield Effective(plain(place), plain(_value(key, value, place)), given.source(here))
+            yield Effective(one_line(place), one_line(_value(key, value, place)), given.source(here))
 
 
 def _value(key: Key, value: object, place: str) -> str:

@@ -13,11 +13,11 @@ class ConfigError(Exception):
     """Settings are missing or make no sense. Each line names a key, what is wrong and what would be right."""
 
     def __init__(self, *mistakes: str) -> None:
-        self.mistakes: Sequence[str] = tuple(plain(mistake) for mistake in mistakes)
+        self.mistakes: Sequence[str] = tuple(one_line(mistake) for mistake in mistakes)
         super().__init__("\n".join(self.mistakes))
 
 
-def plain(text: str) -> str:
+def one_line(text: str) -> str:
     """One line that any terminal can show: what cannot be printed is escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

@@ -57,7 +57,7 @@ _WANTED: Final = {"accept": ("ids.number",), "cancel": ("reason",), "refund": ("
 _DEEPEST: Final = 6
 
 
-def plain(name: str) -> str:
+def squeezed(name: str) -> str:
     """A name without its spelling: `orderId`, `order_id` and `Order-ID` are the same."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -74,7 +74,7 @@ class Template:
 def template(document: Document, schema: Dict[str, Json], operation: str) -> Template:
     """The body that this schema asks for. Raises `DescriptionError` naming members and setting."""
     key = f"routes.{operation}.body"
-    work = _Work(document, {plain(name): value for value, names in NAMES[operation].items() for name in names})
+    work = _Work(document, {squeezed(name): value for value, names in NAMES[operation].items() for name in names})
     body = work.value("", schema, "", required=True, left=_DEEPEST)
     if work.lacking:
         raise DescriptionError(
@@ -112,7 +112,7 @@ class _Work:
         properties, needed = self.document.members(schema)
         if properties:
             return self._object(properties, needed, path, required=required, left=left)
-        target = self.names.get(plain(name))
+        target = self.names.get(squeezed(name))
         if target is not None and not types(schema) & {"object", "array"}:
             return self._hole(target, schema, path, required=required)
         if not required or not name:

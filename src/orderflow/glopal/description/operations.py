@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
-from orderflow.glopal.description.bodies import plain, template
+from orderflow.glopal.description.bodies import squeezed, template
 from orderflow.glopal.description.openapi import DescriptionError, Document, Operation
 from orderflow.glopal.description.proofs import differences, success
 from orderflow.glopal.jsontext import Json
@@ -145,7 +145,7 @@ def _places(one: Operation) -> dict[str, str] | None:
     """Our name, or the constant, for each hole in the path; None if there is one too many."""
     holes = re.findall(r"\{([^{}]*)\}", one.path)
     fixed = {given.name: given.only for given in one.parameters if given.where == "path" and given.only is not None}
-    found = {hole: fixed.get(hole) or _PLACES.get(plain(hole), "") for hole in holes}
+    found = {hole: fixed.get(hole) or _PLACES.get(squeezed(hole), "") for hole in holes}
     unknown = [hole for hole, place in found.items() if not place]
     if len(unknown) == 1 and len(holes) == 2 and "store_id" in found.values():
         found[unknown[0]] = "order_id"  # what is left over beside the store
@@ -219,7 +219,7 @@ def _prefix(servers: Json, base_url: str) -> str:
 def _query(one: Operation) -> dict[str, str]:
     """What the parameters of the feed are called; "" for one that is not there."""
     names = [given.name for given in one.parameters if given.where == "query"]
-    return {ours: next((name for name in names if plain(name) in known), "") for ours, known in _QUERIES.items()}
+    return {ours: next((name for name in names if squeezed(name) in known), "") for ours, known in _QUERIES.items()}
 
 
 def _query_notes(one: Operation, query: Dict[str, str]) -> Iterator[str]:
@@ -238,5 +238,5 @@ def _unsent(one: Operation, operation: str) -> Iterator[str]:
     known = frozenset().union(*_QUERIES.values()) if operation == "events" else frozenset()
     for given in one.parameters:
         mandatory = given.required and given.where in {"query", "header", "cookie"}
-        if mandatory and plain(given.name) not in known and plain(given.name) != "authorization":
+        if mandatory and squeezed(given.name) not in known and squeezed(given.name) != "authorization":
             yield f"{given.where} {given.name} must be sent by the description, and is not"
