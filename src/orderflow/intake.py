@@ -20,7 +20,7 @@ from orderflow.domain.events import EvidenceFound, Malformed
 from orderflow.domain.machine import VERSION
 from orderflow.glopal.client import Client, Closed, InvalidCursor, Later
 from orderflow.glopal.codec import Bad, Good, Page, Unparsable, clear_of, read_page
-from orderflow.glopal.links import onward
+from orderflow.glopal.links import behind
 from orderflow.store import log, progress
 from orderflow.store.connect import transact
 from orderflow.store.log import INTAKE, Duplicate, Entry, Unit
@@ -79,7 +79,7 @@ def pull(engine: sa.Engine, vault: Vault, feed: Feed) -> Pulled:
     page = read_page(raw)
     if isinstance(page, Unparsable):
         return _poisoned(engine, vault, feed, raw, page.problem)
-    last_id = _goes_on(feed, page, raw)
+    last_id = behind(page, raw, feed.client.cursor_name)
     if last_id is None and len(page.elements) >= min(feed.page_size, _FULL):
         return _poisoned(engine, vault, feed, raw, "no element of the page has an event id to go on from")
     if last_id is None or last_id == cursor:  # nothing to go on from until more events come
@@ -89,11 +89,6 @@ def pull(engine: sa.Engine, vault: Vault, feed: Feed) -> Pulled:
     except CursorMovedError:
         return Pulled(seen=len(page.elements), more=True)  # another puller was quicker: nothing is lost
     return Pulled(seen=len(page.elements), new=new, more=True)
-
-
-def _goes_on(feed: Feed, page: Page, raw: bytes) -> str | None:
-    """The cursor behind the page. Where Glopal filters what it has cut already, an empty page has events behind it."""
-    return page.last_id if page.elements else onward(raw, feed.client.cursor_name)
 
 
 def reread(engine: sa.Engine, vault: Vault, feed: Feed, limit: int = 50) -> Pulled:
@@ -111,7 +106,7 @@ def reread(engine: sa.Engine, vault: Vault, feed: Feed, limit: int = 50) -> Pull
         page = read_page(raw)
         if isinstance(page, Unparsable):
             break
-        next_id = _goes_on(feed, page, raw)
+        next_id = behind(page, raw, feed.client.cursor_name)
         new += _again(engine, vault, feed, page)
         seen += len(page.elements)
         if next_id in (None, cursor) or end in {next_id, *(element.event_id for element in page.elements)}:

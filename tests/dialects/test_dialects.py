@@ -31,7 +31,7 @@ def test_each_setting_alone(database, name, place):
 
 def test_a_play_can_fail(database, monkeypatch):
     """Without following the link past an empty page, what stands behind it is never seen, and nobody accepts."""
-    monkeypatch.setattr("orderflow.intake.onward", lambda _page, _parameter: None)
+    monkeypatch.setattr("orderflow.glopal.links.onward", lambda _page, _parameter: None)
     with pytest.raises(AssertionError, match="the lives do not end"):
         Play(database, "blind", {"filtering": "after the cut"}, 5).run()
 

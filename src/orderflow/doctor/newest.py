@@ -19,7 +19,7 @@ from orderflow.glopal.client import Client, RawPage
 from orderflow.glopal.codec import Unparsable, read_page
 from orderflow.glopal.coverage import Coverage, coverage
 from orderflow.glopal.details import Details, read_details
-from orderflow.glopal.links import onward
+from orderflow.glopal.links import behind
 from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.replies import Reply
 
@@ -82,7 +82,7 @@ def in_feed(client: Client, store: StoreSettings) -> tuple[list[str], bool]:
         page = read_page(answer.raw)
         if isinstance(page, Unparsable):
             break
-        after = page.last_id if page.elements else onward(answer.raw, client.cursor_name)
+        after = behind(page, answer.raw, client.cursor_name)
         if after in {None, cursor}:
             return list(reversed(found))[:LOOKED_AT], True
         cursor = after
@@ -102,7 +102,7 @@ def _looked(client: Client, mapping: Mapping, base_currency: str | None, order_i
     details = read_details(reply.body, mapping, order_id, base_currency)
     if isinstance(details, str):
         return Unread(order_id, details)
-    return Looked(order_id, details, coverage(reply.body, mapping, order_id))
+    return Looked(order_id, details, coverage(reply.body, mapping, order_id, base_currency))
 
 
 def _readable(name: str, orders: Sequence[Looked | Unread], command: str, *, whole: bool) -> Finding:

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlsplit
 
+from orderflow.glopal.codec import Page
 from orderflow.glopal.jsontext import parse, problem_of_text
+
+
+def behind(page: Page, raw: bytes, parameter: str) -> str | None:
+    """The cursor behind a page: its last event, or, if it shows none, what its link to the next one says."""
+    return page.last_id if page.elements else onward(raw, parameter)
 
 
 def onward(page: bytes, parameter: str) -> str | None:
