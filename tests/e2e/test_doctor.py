@@ -341,6 +341,13 @@ def test_orders_that_the_mapping_does_not_reach(stage):
     )
 
 
+def test_a_base_currency_that_has_no_rate(stage):
+    stage.place()
+    base = {"ORDERFLOW_STORES__ACME__IMPORT_CURRENCY": "base", "ORDERFLOW_STORES__ACME__BASE_CURRENCY": "GBP"}
+    found = findings(stage, "--go-live", **base)
+    expect(found, "mapping", "failure", "not found: exchange_rates.GBP.rate", "stores.acme.glopal.mapping")
+
+
 def test_what_no_order_has(stage):
     stage.place()
     (stage.home / "acme.toml").write_text('fees = "totals.charges"\n')

@@ -137,7 +137,7 @@ def _mapped(name: str, orders: Sequence[Looked], command: str) -> Finding:
     file = f"the file of stores.{name}.glopal.mapping"
     bad = [one for one in orders if one.cover.order is None]
     if bad:
-        missing = sorted({field for one in bad for field in one.cover.missing})
+        missing = sorted({field for one in bad for field in one.cover.missing or one.cover.unmapped})
         found = f"no shop order can be made of {_of(bad, orders)}; not found: {', '.join(missing)}"
         show = f"`{command} map {name}/{bad[0].order_id} --fetch` shows one"
         return failure("mapping", found, f"say in {file} where they stand, see {ASSUMPTIONS}; {show}", name)
