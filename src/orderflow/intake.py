@@ -23,7 +23,8 @@ from orderflow.glopal.codec import Bad, Good, Page, Unparsable, clear_of, read_p
 from orderflow.glopal.links import behind
 from orderflow.store import log, progress
 from orderflow.store.connect import transact
-from orderflow.store.log import INTAKE, Duplicate, Entry, Unit
+from orderflow.store.entry import Entry
+from orderflow.store.log import INTAKE, Duplicate, Unit
 from orderflow.store.progress import CursorMovedError
 from orderflow.store.vault import Key, Vault, keys_of, seal
 

@@ -22,6 +22,7 @@ from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.order import Order
 from orderflow.store import log
 from orderflow.store.connect import transact
+from orderflow.store.entry import Entry
 from orderflow.store.tables import orders
 from orderflow.store.vault import Vault, keys_of, seal
 
@@ -110,7 +111,7 @@ def unit(
         kind, clear = codec.encode(fact.event)
         event_id: UUID = uuid4()
         body = None if fact.body is None or key is None else seal(vault, key, fact.body, event_id, "body")
-        entries.append(log.Entry(order_id, kind, fact.source, fact.source_id, clear, None, body, _META, event_id))
+        entries.append(Entry(order_id, kind, fact.source, fact.source_id, clear, None, body, _META, event_id))
     return log.Unit(tuple(entries), expected)
 
 

@@ -16,8 +16,7 @@ from tests.badinput.fuzz import FEW, WORDS, fuzz, mangled
 from tests.e2e.stage import STORE, Stage, staged
 from tests.intake.feeds import page
 
-from orderflow import app as composition
-from orderflow import intake, orders
+from orderflow import intake, orders, work
 from orderflow.cli import main
 from orderflow.cli.plain import plain
 from orderflow.domain.decisions import Cancel
@@ -45,7 +44,7 @@ def stage(tmp_path_factory, module_database_url) -> Iterator[Stage]:
             assert orders.commit(conn, made.app.vault, STORE, "7-7", order, facts)
             progress.pause(conn, STORE, "pull", NASTY, NASTY)
         orders.handle(made.app.engine, made.app.vault, STORE, "7-7", Cancel(NASTY, NASTY), "c-1")
-        while composition.project(made.app, STORE):
+        while work.project(made.app, STORE):
             pass
         yield made
 

@@ -19,6 +19,7 @@ from orderflow.sandbox import Request, Response
 from orderflow.store import log, progress
 from orderflow.store.log import INTAKE
 from orderflow.store.vault import key, unseal
+from orderflow.store.verify import verify
 
 OTHERS = ("1-1", "2-2")
 
@@ -58,7 +59,7 @@ def body(engine: sa.Engine, store: str, record: log.Record) -> bytes:
 def whole(stage: Stage) -> None:
     """The log is what was written, and every read model can be filled from it anew."""
     with stage.engine.begin() as conn:
-        end = max(log.verify(conn, stage.store), default=0)
+        end = max(verify(conn, stage.store), default=0)
         assert catch_up(conn, stage.store, PROJECTIONS, stage.policy) == end
     for projection in PROJECTIONS:
         assert list(rebuild(stage.engine, stage.store, projection, stage.policy)) == [end]

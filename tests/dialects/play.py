@@ -38,8 +38,9 @@ from orderflow.sandbox import Difference, Faults, Glopal, GlopalOptions, Player,
 from orderflow.sandbox.faults import UNCLEAR, Kind
 from orderflow.sandbox.glopal.routes import routes_of
 from orderflow.sandbox.glopal.switches import SWITCHES, options
-from orderflow.store import log, outbox, progress
+from orderflow.store import outbox, progress
 from orderflow.store.vault import open_vault
+from orderflow.store.verify import verify
 
 KEY = "GL.sandbox"
 NOISE = 0.2
@@ -188,7 +189,7 @@ class Play:
     def differences(self) -> list[Difference]:
         """The demo's comparison: what Glopal and the shop know against what orderflow says."""
         with self.engine.begin() as conn:
-            for _ in log.verify(conn, self.store):
+            for _ in verify(conn, self.store):
                 pass
             rows = [self._row(conn, entry.order_id) for entry in self.glopal.ledger(self.store)]
         return compare(self.glopal.ledger(self.store), self.shop.ledger(), rows)

@@ -6,8 +6,7 @@ import re
 import pytest
 import sqlalchemy as sa
 
-from orderflow import app as composition
-from orderflow import intake
+from orderflow import intake, work
 from orderflow.sandbox import Request, Response, serve
 from orderflow.store.vault import new_master_key
 
@@ -36,7 +35,7 @@ def pulled(stage):
     """Events of the feed stand in the log and in the read models, the outbox is planned."""
     while intake.pull(stage.app.engine, stage.app.vault, stage.app.feeds[STORE]).more:
         pass
-    while composition.project(stage.app, STORE):
+    while work.project(stage.app, STORE):
         pass
 
 

@@ -19,6 +19,7 @@ from orderflow.intake import Feed
 from orderflow.sandbox import Glopal, GlopalOptions, Request
 from orderflow.store import log, progress
 from orderflow.store.vault import key, open_vault, unseal
+from orderflow.store.verify import verify
 
 VAULT = open_vault(b"k" * 32)
 NAMES = ("order.received", "order.ready", "order.accepted", "order.completed", "order.cancelled")
@@ -139,4 +140,4 @@ def pauses(engine: sa.Engine, store: str) -> dict[str, str]:
 
 def verified(engine: sa.Engine, store: str) -> int:
     with engine.begin() as conn:
-        return max(log.verify(conn, store), default=0)
+        return max(verify(conn, store), default=0)

@@ -21,7 +21,8 @@ from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
 from orderflow.projections.timeline import Timeline
 from orderflow.store import log
-from orderflow.store.log import INTAKE, Entry, Unit
+from orderflow.store.entry import Entry
+from orderflow.store.log import INTAKE, Unit
 from orderflow.store.vault import open_vault
 
 VAULT = open_vault(b"k" * 32)

@@ -17,6 +17,7 @@ from orderflow.glopal.details import Details, read_details
 from orderflow.glopal.mapping import Mapping
 from orderflow.orders import Fact
 from orderflow.store import log
+from orderflow.store.entry import Entry
 from orderflow.store.log import Record
 from orderflow.store.tables import orders as orders_table
 from orderflow.store.vault import key, unseal
@@ -130,5 +131,5 @@ def test_reading_never_raises(kind, clear, event):
 def test_an_event_known_by_now_moves_the_order(app, store):
     """A name that was unknown when it was recorded is judged by the version that knows it."""
     with app.begin() as conn:
-        log.append(conn, store, [log.Unit((log.Entry("a", "Unrecognised", "glopal", "e1", '{"name":"order.ready"}'),))])
+        log.append(conn, store, [log.Unit((Entry("a", "Unrecognised", "glopal", "e1", '{"name":"order.ready"}'),))])
     assert order(app, store, "a").status is Status.READY

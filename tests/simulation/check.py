@@ -17,7 +17,7 @@ from orderflow.domain.due import effects_due
 from orderflow.domain.policy import held
 from orderflow.orders import load
 from orderflow.sandbox import Request
-from orderflow.store import log
+from orderflow.store.verify import verify
 
 if TYPE_CHECKING:
     from tests.simulation.simulate import Run
@@ -86,7 +86,7 @@ def at_rest(engine: sa.Engine, run: Run) -> None:
     """Every promise at the end of a run."""
     world = run.world
     with engine.begin() as conn:
-        for _ in log.verify(conn, world.store):
+        for _ in verify(conn, world.store):
             pass
         order = load(conn, world.store, world.order_id)
         now = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))

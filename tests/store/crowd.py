@@ -11,7 +11,8 @@ from typing import Protocol
 import sqlalchemy as sa
 
 from orderflow.store import log
-from orderflow.store.log import Conflict, Entry, Unit
+from orderflow.store.entry import Entry
+from orderflow.store.log import Conflict, Unit
 
 WRITERS = 16
 ROUNDS = 12

@@ -6,8 +6,10 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from orderflow.store import log
-from orderflow.store.log import LogDamagedError, Sealed
+from orderflow.store import chain, log
+from orderflow.store.entry import Sealed
+from orderflow.store.log import LogDamagedError
+from orderflow.store.verify import verify
 
 from .writing import NOON, append, entry, rows, unit, verified
 
@@ -142,7 +144,7 @@ def test_leaves_tell_columns_apart():
     """What stands in one column cannot stand for what stands in another: every length is in the leaf."""
     same = uuid4()
     leaves = {
-        log.leaf(store, entry(order_id, source_id, clear, occurred_at=time, event_id=same))
+        chain.leaf(store, entry(order_id, source_id, clear, occurred_at=time, event_id=same))
         for store, order_id, source_id, clear, time in (
             ("s", "ab", "c", "", None),
             ("s", "a", "bc", "", None),
@@ -181,14 +183,14 @@ def test_a_new_epoch_goes_into_the_chain(app, owner, store):
         "SELECT hash, version, recorded_at, leaf FROM orderflow.events WHERE store = :s AND position IN (2, 3)",
         s=store,
     )
-    assert after.hash == log.chain(before.hash, 3, 3, after.version, after.recorded_at, after.leaf)
+    assert after.hash == chain.chain(before.hash, 3, 3, after.version, after.recorded_at, after.leaf)
 
 
 def test_a_growing_log_is_not_taken_for_a_damaged_one(app, store):
     """What is appended while verification runs is left for the next time."""
     append(app, store, *(unit() for _ in range(4)))
     with app.begin() as conn:
-        steps = log.verify(conn, store, 2)
+        steps = verify(conn, store, 2)
         assert next(steps) == 2
         append(app, store, unit(entry("1-1")), unit(entry("other")))
         assert list(steps) == [4]

@@ -9,7 +9,7 @@ from orderflow.domain.decisions import Accept, Cancel, IllegalTransition, Note, 
 from orderflow.domain.events import EvidenceFound, HoldReason, Ids, Position
 from orderflow.domain.machine import Status
 from orderflow.orders import RaceError, UnknownOrderError
-from orderflow.store.log import Entry
+from orderflow.store.entry import Entry
 
 from .writing import VAULT, append, ids, unit
 

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from orderflow.store import log
 from orderflow.store.connect import connect
-from orderflow.store.log import Appended, Conflict, Duplicate, Sealed, Unit
+from orderflow.store.entry import Entry, Sealed
+from orderflow.store.log import Appended, Conflict, Duplicate, Unit
 
 from .writing import NOON, append, entry, ids, places, rows, unit, verified
 
@@ -29,7 +30,7 @@ def test_places_are_gapless(app, store):
 def test_a_record_comes_back_as_it_was_given(app, store):
     """Every column comes back exactly, among them a body of arbitrary bytes and texts of any script."""
     body = Sealed(bytes(range(256)), uuid4(), b"m" * 32)
-    given = log.Entry("1-1", "DetailsFetched", "effect", "☃ \U0001f600", '{"a":"ß"}', NOON, body, '{"machine":1}')
+    given = Entry("1-1", "DetailsFetched", "effect", "☃ \U0001f600", '{"a":"ß"}', NOON, body, '{"machine":1}')
     append(app, store, unit(given))
     with app.begin() as conn:
         [record] = log.read_stream(conn, store, "1-1")
@@ -105,7 +106,7 @@ def test_duplicates_within_one_call(app, store):
 def test_one_source_id_from_two_sources_or_stores_is_two_events(app, store):
     """Identity is store, source and source id together."""
     given = entry("a", "e1")
-    other = log.Entry("a", "NoteAdded", "elsewhere", "e1", "{}")
+    other = Entry("a", "NoteAdded", "elsewhere", "e1", "{}")
     assert append(app, store, unit(given), unit(other)) == [Appended(1, 1), Appended(2, 2)]
     assert append(app, f"{store}-2", unit(given)) == [Appended(1, 1)]
 

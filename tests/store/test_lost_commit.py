@@ -15,6 +15,7 @@ from orderflow.glopal.client import RawPage
 from orderflow.intake import Feed
 from orderflow.store import log, outbox, progress
 from orderflow.store.connect import connect, transact
+from orderflow.store.entry import Entry
 from orderflow.store.outbox import Key
 from orderflow.store.vault import key, unseal
 
@@ -104,7 +105,7 @@ def test_a_page_stands_there_once_with_its_cursor(door, app, engine, store, faul
 @FAULTS
 def test_a_command_is_decided_once(door, app, engine, store, faults):
     """R12: the same accept after a lost COMMIT reply succeeds, and stands there once, with its first ids."""
-    append(app, store, unit(log.Entry("a", "OrderReceived", "glopal", "e1", "{}")))
+    append(app, store, unit(Entry("a", "OrderReceived", "glopal", "e1", "{}")))
     door.arm(*faults, marker=APPENDS)
     command = Accept(Ids("s1", "1"), "ann")
     handled = orders.handle(engine, VAULT, store, "a", command, "c1")
@@ -116,7 +117,7 @@ def test_a_command_is_decided_once(door, app, engine, store, faults):
 @FAULTS
 def test_a_note_is_kept_once_with_its_text(door, app, engine, store, faults):
     """A command that is not idempotent by itself is so by its id; its sealed text is that of the copy that stands."""
-    append(app, store, unit(log.Entry("a", "OrderReceived", "glopal", "e1", "{}")))
+    append(app, store, unit(Entry("a", "OrderReceived", "glopal", "e1", "{}")))
     door.arm(*faults, marker=APPENDS)
     orders.handle(engine, VAULT, store, "a", Note("ann"), "n1", body=b"call her back")
     assert ids(app, store) == ["e1", "n1"]
@@ -129,7 +130,7 @@ def test_a_note_is_kept_once_with_its_text(door, app, engine, store, faults):
 def test_an_outcome_is_recorded_once(door, app, engine, store, faults):
     """What a call brought is a fact with an identity (outbox key and attempt), and settles the row with it."""
     place = Key(store, "a", "shop", "draft", 0)
-    append(app, store, unit(log.Entry("a", "OrderReceived", "glopal", "e1", "{}")))
+    append(app, store, unit(Entry("a", "OrderReceived", "glopal", "e1", "{}")))
     with app.begin() as conn:
         outbox.plan(conn, place, target="", reads=False, next_at=NOW)
         intended = EffectIntended(Effect.DRAFT, 0, 1, "", "", NOW, NOW)

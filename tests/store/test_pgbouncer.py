@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from orderflow.store import log, migrate
 from orderflow.store.connect import APP_ROLE, connect, transact
-from orderflow.store.log import Entry
+from orderflow.store.entry import Entry
+from orderflow.store.verify import verify
 
 from .pooler import PROGRAM, pooler
 from .writing import unit
@@ -66,7 +67,7 @@ def test_the_log_is_whole(pooled):
         written = list(pool.map(write, range(200)))
     assert sorted(result.position for result in written) == list(range(1, 201))
     with engine.connect() as conn:
-        assert list(log.verify(conn, "acme"))[-1] == 200
+        assert list(verify(conn, "acme"))[-1] == 200
     engine.dispose()
 
 

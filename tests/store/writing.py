@@ -7,8 +7,10 @@ from itertools import count
 import sqlalchemy as sa
 
 from orderflow.store import log
-from orderflow.store.log import Entry, LogDamagedError, Result, Unit
+from orderflow.store.entry import Entry
+from orderflow.store.log import LogDamagedError, Result, Unit
 from orderflow.store.vault import open_vault
+from orderflow.store.verify import verify
 
 _numbers = count(1)
 VAULT = open_vault(b"k" * 32)
@@ -46,7 +48,7 @@ def verified(engine: sa.Engine, store: str, batch: int = 1000) -> int | LogDamag
     """The last position of a sound log, or what is wrong with it."""
     try:
         with engine.begin() as conn:
-            return max(log.verify(conn, store, batch), default=0)
+            return max(verify(conn, store, batch), default=0)
     except LogDamagedError as error:
         return error
 

@@ -22,6 +22,7 @@ from orderflow.projections import rebuild as rebuild_one
 from orderflow.store import log, progress
 from orderflow.store.connect import transact
 from orderflow.store.log import LogDamagedError
+from orderflow.store.verify import verify as verify_log
 
 
 def rebuild(
@@ -96,7 +97,7 @@ def verify(
 def _verified(conn: sa.Connection, store: str, shown: Progress, task: TaskID) -> dict[str, object]:
     reached = 0
     try:
-        for reached in log.verify(conn, store):
+        for reached in verify_log(conn, store):
             shown.update(task, completed=reached)
     except LogDamagedError as error:
         return {"store": store, "events": reached, "damage": str(error), "position": error.position}

@@ -17,6 +17,7 @@ from rich.progress import Progress
 
 from orderflow import app as composition
 from orderflow import intake
+from orderflow import work as worker
 from orderflow.app import App
 from orderflow.cli import exits, means
 from orderflow.cli.checking import bar
@@ -65,7 +66,7 @@ def work(ctx: typer.Context) -> None:
             signal.signal(one, end)
         names = ", ".join(sorted(app.tenants))
         means.say(f"working for {names} with {app.workers} relay workers; Ctrl-C stops")
-        composition.work(app, stop)
+        worker.work(app, stop)
     means.say("stopped")
 
 
@@ -107,6 +108,6 @@ def _pull(app: App, store: str, shown: Progress, *, once: bool) -> dict[str, Any
         shown.update(task, completed=seen)
         if once or not pulled.more:
             break
-    while composition.project(app, store):
+    while worker.project(app, store):
         pass
     return {"store": store, "seen": seen, "new": new, "stopped": pulled.stopped, "ask_again_in": pulled.wait}

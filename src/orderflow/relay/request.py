@@ -19,7 +19,7 @@ from orderflow.domain.events import DetailsFetched, Effect, Event, ShopState
 from orderflow.domain.order import Order
 from orderflow.glopal.money import Base, converted
 from orderflow.relay.work import POLICY, Turn
-from orderflow.store.log import Sealed
+from orderflow.store.entry import Sealed
 from orderflow.store.outbox import Key
 from orderflow.store.tables import events, outbox
 from orderflow.store.vault import Vault, key, keys_of, seal, unseal

@@ -5,43 +5,20 @@ It never knows what an event means, and never skips a hole: a hole can only be d
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 
-from orderflow.store.tables import epochs, events, streams
+from orderflow.store.chain import leaf
+from orderflow.store.entry import Entry, Sealed
+from orderflow.store.tables import epochs, events
 
 INTAKE: Final = "~intake"
 """The stream of what names no order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """Sealed bytes, the vault key they are sealed with, and a keyed MAC of the plain bytes."""
-
-    data: bytes
-    key: UUID
-    mac: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event on its way into the log. `(source, source_id)` is its identity; `clear` is allow-listed JSON."""
-
-    order_id: str
-    type: str
-    source: str
-    source_id: str
-    clear: str
-    occurred_at: datetime | None = None
-    body: Sealed | None = None
-    meta: str = "{}"
-    event_id: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,106 +175,6 @@ def body(conn: sa.Connection, store: str, position: int) -> tuple[UUID, Sealed] 
     )
     row = conn.execute(query).one_or_none()
     return None if row is None or row[1] is None else (row[0], Sealed(row[1], row[2], row[3]))
-
-
-# --- leaf and chain -------------------------------------------------------------------------------------------------
-
-
-def leaf(store: str, entry: Entry) -> bytes:
-    """SHA-256 over the columns that are known before the lock, each with its length in front."""
-    sealed = entry.body
-    columns: tuple[bytes | str | None, ...] = (
-        store,
-        entry.order_id,
-        entry.event_id.bytes,
-        entry.type,
-        entry.source,
-        entry.source_id,
-        None if entry.occurred_at is None else _micros(entry.occurred_at),
-        entry.clear,
-        sealed.data if sealed else None,
-        sealed.key.bytes if sealed else None,
-        sealed.mac if sealed else None,
-        entry.meta,
-    )
-    digest = hashlib.sha256()
-    for column in columns:
-        plain = column.encode() if isinstance(column, str) else column
-        digest.update(b"-" if plain is None else b"+" + len(plain).to_bytes(8, "big") + plain)
-    return digest.digest()
-
-
-def chain(previous: bytes, epoch: int, position: int, version: int, recorded_at: datetime, leaf_: bytes) -> bytes:
-    """The hash that `append_events` computes in SQL, here for checking it."""
-    place = epoch.to_bytes(4, "big") + position.to_bytes(8, "big") + version.to_bytes(8, "big")
-    return hashlib.sha256(previous + place + _micros(recorded_at) + leaf_).digest()
-
-
-def genesis(store: str) -> bytes:
-    """What the first event of a store is chained to."""
-    return hashlib.sha256(f"orderflow {store}".encode()).digest()
-
-
-def _micros(time: datetime) -> bytes:
-    return ((time - _EPOCH) // timedelta(microseconds=1)).to_bytes(8, "big", signed=True)
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def verify(conn: sa.Connection, store: str, batch: int = 1000) -> Iterator[int]:
-    """Recompute contiguity, leaves, chain and stream versions from position 1; yields each position reached.
-
-    Raises `LogDamagedError` at the first row that is not what was written. What is appended meanwhile is left for the
-    next time: the end of the log and the versions of its streams are taken by one statement at the beginning.
-    """
-    end, standing = _standing(conn, store)
-    begun = sa.select(epochs.c.first_position, epochs.c.epoch).where(epochs.c.store == store).order_by(epochs.c.epoch)
-    epoch_of: dict[int, int] = {row[0]: row[1] for row in conn.execute(begun)}
-    versions: dict[str, int] = {}
-    previous, epoch, last, recorded = genesis(store), 0, 0, None
-    while last < end:
-        for row in _whole(conn, store, last, min(batch, end - last)):
-            last += 1
-            epoch = epoch_of.get(last, epoch)
-            versions[row.order_id] = versions.get(row.order_id, 0) + 1
-            if row.position != last:
-                raise LogDamagedError(store, last, "it is missing")
-            if row.version != versions[row.order_id]:
-                raise LogDamagedError(store, last, f"its version is {row.version}, not {versions[row.order_id]}")
-            if recorded is not None and row.recorded_at < recorded:
-                raise LogDamagedError(store, last, "it was recorded before its predecessor")
-            if leaf(store, _entry(row)) != row.leaf:
-                raise LogDamagedError(store, last, "its contents do not match its leaf")
-            previous = chain(previous, epoch, last, row.version, row.recorded_at, row.leaf)
-            if previous != row.hash:
-                raise LogDamagedError(store, last, "its hash does not continue the chain")
-            recorded = row.recorded_at
-        yield last
-    if standing != versions:
-        order_id = min(order_id for order_id, _ in standing.items() ^ versions.items())
-        raise LogDamagedError(store, last, f"stream {order_id} stands elsewhere than its events say")
-
-
-def _standing(conn: sa.Connection, store: str) -> tuple[int, dict[str, int]]:
-    """The last position and the version of every stream, as of one moment."""
-    end = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).where(events.c.store == store)
-    one = sa.select(sa.literal(1)).subquery()
-    query = sa.select(end.scalar_subquery(), streams.c.order_id, streams.c.version)
-    found = conn.execute(query.select_from(one.outerjoin(streams, streams.c.store == store))).all()
-    return found[0][0], {order_id: version for _, order_id, version in found if order_id is not None}
-
-
-def _whole(conn: sa.Connection, store: str, after: int, limit: int) -> Sequence[sa.Row[Any]]:
-    query = sa.select(events).where(events.c.store == store, events.c.position > after)
-    return conn.execute(query.order_by(events.c.position).limit(limit)).all()
-
-
-def _entry(row: sa.Row[Any]) -> Entry:
-    sealed = None if row.body is None else Sealed(row.body, row.body_key, row.body_mac)
-    return Entry(
-        row.order_id, row.type, row.source, row.source_id, row.clear, row.occurred_at, sealed, row.meta, row.event_id
-    )
 
 
 def one_each(entries: Iterable[Entry]) -> list[Unit]:

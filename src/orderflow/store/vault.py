@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy.dialects.postgresql import insert
 
-from orderflow.store.log import Sealed
+from orderflow.store.entry import Sealed
 from orderflow.store.tables import keys
 
 _NONCE: Final = 12

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from orderflow import app as composition
+from orderflow import work
 from orderflow.cli import means
 from orderflow.cli.demo.judge import Check, at_rest, judge
 from orderflow.cli.demo.report import NEXT, report
@@ -61,7 +61,7 @@ def run(
 def perform(world: World, out: Console) -> None:
     """Let the orders live while faults happen, then drive everything to rest."""
     stop = threading.Event()
-    worker = threading.Thread(target=composition.work, args=(world.app, stop), name="work")
+    worker = threading.Thread(target=work.work, args=(world.app, stop), name="work")
     with Screen(world, out) as screen:
         world.start()
         worker.start()

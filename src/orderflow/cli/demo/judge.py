@@ -23,6 +23,7 @@ from orderflow.sandbox import Difference, Glopal, Row, Shop, compare
 from orderflow.store import log, progress
 from orderflow.store.log import INTAKE, LogDamagedError
 from orderflow.store.tables import outbox, pauses, streams
+from orderflow.store.verify import verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def damage(app: App, store: str) -> list[str]:
     """What is wrong with the log of `store`: contiguity, leaves, chain, versions. Empty: nothing."""
     try:
         with app.engine.connect() as conn:
-            for _ in log.verify(conn, store):
+            for _ in verify(conn, store):
                 pass
     except LogDamagedError as error:
         return [str(error)]

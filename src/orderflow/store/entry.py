@@ -1,0 +1,34 @@
+"""What is appended: an event on its way into the log, and the sealed bytes that may belong to it.
+
+It never holds a plain personal byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID, uuid4
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Sealed bytes, the vault key they are sealed with, and a keyed MAC of the plain bytes."""
+
+    data: bytes
+    key: UUID
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event on its way into the log. `(source, source_id)` is its identity; `clear` is allow-listed JSON."""
+
+    order_id: str
+    type: str
+    source: str
+    source_id: str
+    clear: str
+    occurred_at: datetime | None = None
+    body: Sealed | None = None
+    meta: str = "{}"
+    event_id: UUID = field(default_factory=uuid4)
