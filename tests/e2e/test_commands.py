@@ -247,6 +247,8 @@ def test_every_command_that_says_something_says_it_in_json(stage):
     assert stage.run("retry", order_id, "draft", "--why", "x", "--command-id", "c", "--json").data == told
     again = stage.run("retry", order_id, "draft", "--why", "x", "--command-id", "c", "--json").data
     assert again == told | {"written": False, "position": None}
+    beside = stage.run("effects", "retry", order_id, "draft", "--why", "x", "--command-id", "c", "--json").data
+    assert beside == again  # it stands beside the other commands about effects, too
     assert [one["position"] for one in stage.run("rebuild", "orders", "--json").data] == [3]
 
 

@@ -71,5 +71,8 @@ def test_nothing_is_shown_of_bad_settings(stage):
 def test_a_file_to_begin_with(stage):
     data = tomllib.loads(stage.run("config", "example").out)
     assert list(data["stores"]) == ["acme"]
+    listed = {one["key"]: one for one in stage.run("config", "example", "--json").data}
+    assert listed["stores.NAME.shop.key"]["required"]
+    assert listed["workers"]["default"] == "4"
     said = stage.run_apart("config", "example", ORDERFLOW_CONFIG="nowhere.toml")
     assert (said.code, tomllib.loads(said.out)) == (0, data)

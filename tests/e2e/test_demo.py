@@ -1,6 +1,7 @@
 """`orderflow demo` ends well, twice in a row, and does not when a promise is broken."""
 
 import io
+import json
 import subprocess
 from typing import get_args
 
@@ -33,6 +34,19 @@ def test_the_demo_ends_well_twice_in_a_row():
         for part in ("events by type", "orders by status", "effects by kind", "anomalies by kind", "looked up for"):
             assert part in done.stdout
         assert "orderflow release" in done.stdout  # the command that frees the held order
+
+
+def test_the_demo_in_json_is_judged_the_same():
+    done = subprocess.run(
+        command("demo", "--orders", "5", "--json"), env=with_bytecode(), capture_output=True, text=True, check=False
+    )
+    said = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert said["orders"] >= 5
+    assert all(one["kept"] for one in said["promises"])
+    assert sum(said["statuses"].values()) == said["orders"]
+    assert {"effect", "outcome", "count", "attempts", "look_ups"} == set(said["effects"][0])
+    assert "All promises kept" in done.stderr  # who watches sees the same as ever
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`orderflow sandbox`: what it prints and writes is enough to connect orderflow to it."""
 
+import json
 import re
 import signal
 import subprocess
@@ -138,3 +139,25 @@ def test_everything_can_be_listed():
     done = subprocess.run(command("sandbox", "--list"), env=with_bytecode(), capture_output=True, text=True, check=True)
     assert "  get_lag " in done.stdout
     assert "  cut_after " in done.stdout
+    said = subprocess.run(
+        command("sandbox", "--list", "--json"), env=with_bytecode(), capture_output=True, text=True, check=True
+    )
+    told = json.loads(said.stdout)
+    assert {"get_lag"} <= set(told["switches"])
+    assert {"cut_after"} <= set(told["faults"])
+
+
+def test_its_addresses_are_told_to_programs(tmp_path):
+    arguments = ("sandbox", "--json", "--port", "0", "--dir", str(tmp_path / "sandbox"))
+    process = subprocess.Popen(command(*arguments), env=with_bytecode(), stdout=subprocess.PIPE, text=True)
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line == "}\n":
+            break
+    told = json.loads(said)
+    assert "POST /STORE/place" in call(told["control"] + "/", "GET")
+    assert told["stores"] == ["acme"]
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == ""
+    assert process.returncode == 0

@@ -1,5 +1,6 @@
 """`orderflow work` as real processes: ended by signals, killed in the middle, several at once."""
 
+import json
 import re
 import signal
 import threading
@@ -26,6 +27,20 @@ def test_a_signal_ends_it_cleanly(stage, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+def test_every_line_is_json_for_those_who_collect_them(stage, engine):
+    with engine.begin() as conn:  # whatever it tries to read next, it complains
+        conn.execute(sa.text("REVOKE SELECT ON orderflow.pauses FROM orderflow_app"))
+    process = stage.start("work", "--json")
+    first = json.loads(process.stdout.readline())
+    complaint = json.loads(process.stderr.readline())
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert first == {"state": "working", "stores": ["acme"], "workers": 3}
+    assert json.loads(out) == {"state": "stopped"}
+    assert (complaint["logger"], complaint["level"]) == ("orderflow", "ERROR")
+    assert "ProgrammingError 42501" in complaint["text"]
 
 
 def test_a_second_signal_ends_it_at_once(stage):

@@ -28,7 +28,10 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
             "as-of": "looking:as_of",
         },
     ),
-    "effects": ("Look at what is done to the world.", {"list": "effects:list_", "show": "effects:show"}),
+    "effects": (
+        "Look at what is done to the world, and try again what was refused or given up.",
+        {"list": "effects:list_", "show": "effects:show", "retry": "commanding:retry"},
+    ),
     "accept": "commanding:accept",
     "cancel": "commanding:cancel",
     "release": "commanding:release",

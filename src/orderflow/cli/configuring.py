@@ -14,6 +14,7 @@ from orderflow.cli import means
 from orderflow.config import ConfigError
 from orderflow.config.effective import effective
 from orderflow.config.page import example as example_file
+from orderflow.config.page import listed
 
 
 def check(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
@@ -50,6 +51,9 @@ def show(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
     means.show(table)
 
 
-def example() -> None:
+def example(*, as_json: means.AsJson = False) -> None:
     """Print a settings file to begin with: everything that can be set, with what it is for."""
+    if as_json:
+        means.print_json(list(listed()))
+        return
     means.say(example_file().rstrip())

@@ -71,10 +71,10 @@ By = Annotated[str, typer.Option("--by", help="Who decides this.", show_default=
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
 
 
-def console() -> Console:
-    """Where answers go."""
-    width = None if sys.stdout.isatty() else _WIDTH
-    return _Console(width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
+def console(*, stderr: bool = False) -> Console:
+    """Where answers go; `stderr`: where a program that reads the answer lets people watch."""
+    width = None if (sys.stderr if stderr else sys.stdout).isatty() else _WIDTH
+    return _Console(stderr=stderr, width=width, highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 class _Console(Console):

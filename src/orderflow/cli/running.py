@@ -9,9 +9,11 @@ import logging
 import os
 import signal
 import threading
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.progress import Progress
 
@@ -47,12 +49,14 @@ def migrate(
     means.say(f"the database is {done}")
 
 
-def work(ctx: typer.Context) -> None:
+def work(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
     """Pull, project and carry out what is due until stopped (Ctrl-C or SIGTERM; a second one ends it at once).
 
-    Any number of workers may run, on any number of machines.
+    Any number of workers may run, on any number of machines. With --json each line on stdout and stderr is an object.
     """
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    if as_json:
+        logging.getLogger().handlers[0].setFormatter(_JsonLines())
     stop = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
@@ -64,10 +68,23 @@ def work(ctx: typer.Context) -> None:
     with means.opened(ctx) as app:
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, end)
-        names = ", ".join(sorted(app.tenants))
-        means.say(f"working for {names} with {app.workers} relay workers; Ctrl-C stops")
+        names = sorted(app.tenants)
+        told = f"working for {', '.join(names)} with {app.workers} relay workers; Ctrl-C stops"
+        means.say(_line(state="working", stores=names, workers=app.workers) if as_json else told)
         worker.work(app, stop)
-    means.say("stopped")
+    means.say(_line(state="stopped") if as_json else "stopped")
+
+
+def _line(**said: object) -> str:
+    return msgspec.json.encode(said).decode()
+
+
+class _JsonLines(logging.Formatter):
+    """A log line as one JSON object, for those who collect them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC)
+        return _line(at=at, logger=record.name, level=record.levelname, text=record.getMessage())
 
 
 def pull(

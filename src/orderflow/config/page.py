@@ -47,6 +47,16 @@ def _table(name: str, table: type[Struct]) -> Iterator[str]:
         yield f"{'' if key.required else '#'}{key.name} = {_example(key)}"
 
 
+def listed() -> Iterator[dict[str, object]]:
+    """Every key for programs: its whole name (a store is called NAME), what it is for and takes, and its default."""
+    for name, table in TABLES.items():
+        place = name.replace("acme", "NAME") + "." if name else ""
+        for key in _singles(table):
+            default = written(key.default) if _has_default(key) and not key.required else None
+            told = {"about": key.about, "expected": key.expected, "required": key.required, "default": default}
+            yield {"key": place + key.name, **told}
+
+
 def reference() -> Iterator[str]:
     """The tables of the reference page, in Markdown."""
     for name, table in TABLES.items():

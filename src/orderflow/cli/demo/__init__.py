@@ -21,7 +21,7 @@ from rich.text import Text
 from orderflow import work
 from orderflow.cli import means
 from orderflow.cli.demo.judge import Check, at_rest, judge
-from orderflow.cli.demo.report import NEXT, report
+from orderflow.cli.demo.report import NEXT, figures, report
 from orderflow.cli.demo.screen import Screen
 from orderflow.cli.demo.world import World, staged
 
@@ -36,12 +36,14 @@ _SHOWN: Final = 10
 def run(
     orders: Annotated[int, typer.Option(help="How many orders.", min=1, max=5000)] = 200,
     seed: Annotated[int, typer.Option(help="The same seed scripts the same lives.")] = 1,
+    *,
+    as_json: means.AsJson = False,
 ) -> None:
     """Walk orders through everything, against a fake Glopal and a fake shop with faults, and judge the outcome.
 
     Needs no settings and leaves nothing behind. The exit code is 0 only if every promise was kept.
     """
-    out = means.console()
+    out = means.console(stderr=as_json)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="orderflow-demo-", ignore_cleanup_errors=True) as name:
         home = Path(name)
@@ -51,9 +53,14 @@ def run(
             perform(world, out)
             checks = judge(world)
             report(world, out)
+            told = figures(world)
     code = conclude(checks, complaints, out)
-    out.print(f"\n{'All promises kept' if code == 0 else 'Promises broken'}, after {time.monotonic() - began:.0f} s.")
-    if code == 0:
+    seconds = time.monotonic() - began
+    out.print(f"\n{'All promises kept' if code == 0 else 'Promises broken'}, after {seconds:.0f} s.")
+    if as_json:
+        promises = [{"promise": c.promise, "kept": c.kept, "differences": c.differences} for c in checks]
+        means.print_json({**told, "promises": promises, "complaints": complaints, "seconds": round(seconds, 1)})
+    elif code == 0:
         out.print(NEXT, highlight=False)
     raise typer.Exit(code)
 

@@ -49,6 +49,20 @@ def report(world: World, out: Console) -> None:
         _one_held(conn, world, out)
 
 
+def figures(world: World) -> dict[str, Any]:
+    """The same counts for programs."""
+    with world.app.engine.connect() as conn:
+        return {
+            "orders": world.player.placed,
+            "stores": len(world.app.tenants),
+            "faults": {kind: count for kind, count in _fault_counts(world) if kind != "none"},
+            "events": dict(_rows(conn, events.c.type)),
+            "statuses": dict(_rows(conn, orders.c.status)),
+            "anomalies": dict(_rows(conn, _anomaly())),
+            "effects": [dict(row._mapping) for row in _effect_rows(conn)],  # noqa: SLF001  SQLAlchemy's public name
+        }
+
+
 def counts(title: str, rows: Sequence[tuple[str, int]]) -> Table:
     """Names and how many of each."""
     table = Table(title=title, box=None, show_header=False, title_justify="left", title_style="bold")
@@ -73,8 +87,11 @@ def _anomaly() -> sa.ColumnElement[str]:
 
 
 def _faults(world: World) -> str:
-    total = world.faults[0].counts + world.faults[1].counts
-    return ", ".join(f"{count} {kind}" for kind, count in total.most_common() if kind != "none")
+    return ", ".join(f"{count} {kind}" for kind, count in _fault_counts(world) if kind != "none")
+
+
+def _fault_counts(world: World) -> Sequence[tuple[str, int]]:
+    return (world.faults[0].counts + world.faults[1].counts).most_common()
 
 
 def _effects(conn: sa.Connection) -> Table:
@@ -83,11 +100,18 @@ def _effects(conn: sa.Connection) -> Table:
         table.add_column(name)
     for name in ("how many", "attempts", "look-ups"):
         table.add_column(name, justify="right")
-    sums = (sa.func.count(), sa.func.sum(effects.c.attempts), sa.func.sum(effects.c.look_ups))
-    query = sa.select(effects.c.effect, effects.c.state, *sums).group_by(effects.c.effect, effects.c.state)
-    for row in conn.execute(query.order_by(effects.c.effect, sums[0].desc())):
+    for row in _effect_rows(conn):
         table.add_row(*map(str, row))
     return table
+
+
+def _effect_rows(conn: sa.Connection) -> Sequence[sa.Row[Any]]:
+    count = sa.func.count()
+    sums = (sa.func.sum(effects.c.attempts).label("attempts"), sa.func.sum(effects.c.look_ups).label("look_ups"))
+    query = sa.select(effects.c.effect, effects.c.state.label("outcome"), count.label("count"), *sums)
+    return conn.execute(
+        query.group_by(effects.c.effect, effects.c.state).order_by(effects.c.effect, count.desc())
+    ).all()
 
 
 def _one_story(conn: sa.Connection, out: Console) -> None:

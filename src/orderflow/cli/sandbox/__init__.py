@@ -31,7 +31,7 @@ _NICER_TO_WATCH: Final = {"emit_accepted_completed": True}
 """Unlike the reference's assumption: who watches wants to see how an order ends."""
 
 
-def run(
+def run(  # noqa: PLR0913  an option each
     store: Annotated[
         str | None, typer.Option(help="The store that the fake Glopal knows.", show_default="acme")
     ] = None,
@@ -53,13 +53,16 @@ def run(
     *,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete that directory first, with its database.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Print every switch and every fault, and end.")] = False,
+    as_json: means.AsJson = False,
 ) -> None:
     """Serve a fake Glopal and a fake shop over HTTP on this machine, with settings that use them, until Ctrl-C.
 
     docs/how-to/use-the-sandbox.md shows dialects, faults and scenario files.
     """
     if list_:
-        for line in _listed():
+        if as_json:
+            means.print_json({"switches": SWITCHES, "webhook_switches": WEBHOOK_SWITCHES, "faults": KINDS})
+        for line in () if as_json else _listed():
             means.say(line)
         return
     chosen = _chosen(scenario, store, switch or [], faults)
@@ -76,15 +79,18 @@ def run(
         ]
         glopal_url, shop_url, control_url = (server.url for server in servers)
         write(home, chosen.stores, chosen.options, glopal_url, shop_url)
-        for line in _told(home, chosen, glopal_url, shop_url, control_url):
+        if as_json:
+            means.print_json(_addresses(home, chosen, glopal_url, shop_url, control_url))
+        for line in () if as_json else _told(home, chosen, glopal_url, shop_url, control_url):
             means.say(line)
         stack.callback(stage.stop)
         stage.start(_now)
         while not stop.wait(1.0):  # a wait without end would not hear Ctrl-C everywhere
             time.sleep(0)
     for why in stage.player.refused:
-        means.say(f"a step of the scenario was not possible: {why}")
-    means.say("stopped; what was in the sandbox is gone")
+        means.complain(f"a step of the scenario was not possible: {why}")
+    if not as_json:
+        means.say("stopped; what was in the sandbox is gone")
 
 
 def _chosen(file: Path | None, store: str | None, switches: list[str], faults: str | None) -> Scenario:
@@ -141,6 +147,19 @@ def _listed() -> list[str]:
     parts += [f"  {name:24}{allowed(settings)}" for name, settings in WEBHOOK_SWITCHES.items()]
     parts += ["", "Faults (--faults KIND=RATE,...):"]
     return parts + [f"  {kind:24}{what}" for kind, what in KINDS.items() if kind != "none"]
+
+
+def _addresses(home: Path, chosen: Scenario, glopal: str, shop: str, drive: str) -> dict[str, object]:
+    """The same for programs."""
+    return {
+        "stores": chosen.stores,
+        "glopal": {"url": glopal, "key": GLOPAL_KEY},
+        "shop": {"url": shop, "key": SHOP_KEY},
+        "control": drive,
+        "settings": str(home / "orderflow.toml"),
+        "webhooks": chosen.hook.url if chosen.hook else None,
+        "orders": len(chosen.lives),
+    }
 
 
 def _told(home: Path, chosen: Scenario, glopal: str, shop: str, drive: str) -> list[str]:
