@@ -13,6 +13,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from orderflow.store.arrays import bigints, ints, octets, texts, times, uuids
 from orderflow.store.chain import leaves
 from orderflow.store.entry import Entry, Sealed
 from orderflow.store.tables import epochs, events
@@ -82,12 +83,10 @@ class LogDamagedError(Exception):
         super().__init__(f"the log of store {store} is damaged at position {position}: {what}")
 
 
-_APPEND: Final = """
-    SELECT unit, outcome, at_position, at_version, known_order, known_clear FROM orderflow.append_events(
-        %b, %b::int[], %b::text[], %b::bigint[], %b::uuid[], %b::text[], %b::text[], %b::text[], %b::timestamptz[],
-        %b::text[], %b::bytea[], %b::uuid[], %b::bytea[], %b::text[], %b::bytea[])
+_APPEND: Final = f"""
+    SELECT unit, outcome, at_position, at_version, known_order, known_clear
+    FROM orderflow.append_events({", ".join(["%b"] * 15)})
     """
-"""In the driver's own words: arrays travel as bytes, and nobody renders a body as text."""
 
 
 def append(conn: sa.Connection, store: str, units: Sequence[Unit]) -> list[Result]:
@@ -110,20 +109,20 @@ def prepared(store: str, units: Sequence[Unit]) -> Prepared:
     bodies = [entry.body for entry in entries]
     return (
         store,
-        [number for number, unit in enumerate(units) for _ in unit.entries],
-        [entry.order_id for entry in entries],
-        [unit.expected for unit in units for _ in unit.entries],
-        [entry.event_id for entry in entries],
-        [entry.type for entry in entries],
-        [entry.source for entry in entries],
-        [entry.source_id for entry in entries],
-        [entry.occurred_at for entry in entries],
-        [entry.clear for entry in entries],
-        [None if body is None else body.data for body in bodies],
-        [None if body is None else body.key for body in bodies],
-        [None if body is None else body.mac for body in bodies],
-        [entry.meta for entry in entries],
-        leaves(store, entries),
+        ints([number for number, unit in enumerate(units) for _ in unit.entries]),
+        texts([entry.order_id for entry in entries]),
+        bigints([unit.expected for unit in units for _ in unit.entries]),
+        uuids([entry.event_id for entry in entries]),
+        texts([entry.type for entry in entries]),
+        texts([entry.source for entry in entries]),
+        texts([entry.source_id for entry in entries]),
+        times([entry.occurred_at for entry in entries]),
+        texts([entry.clear for entry in entries]),
+        octets([None if body is None else body.data for body in bodies]),
+        uuids([None if body is None else body.key for body in bodies]),
+        octets([None if body is None else body.mac for body in bodies]),
+        texts([entry.meta for entry in entries]),
+        octets(leaves(store, entries)),
     )
 
 

@@ -23,10 +23,6 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = orderflow, pg_temp
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
-SET enable_bitmapscan = off
-SET enable_hashjoin = off
-SET enable_mergejoin = off
-SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -97,9 +93,13 @@ BEGIN
     v_micros := int8send((extract(epoch FROM v_recorded) * 1000000)::bigint);
     SELECT array_agg(e.position ORDER BY t.k), array_agg(coalesce(s.version, 0) ORDER BY t.k)
         INTO a_known, a_standing
-        FROM unnest(p_order, p_source, p_source_id) WITH ORDINALITY AS t (order_id, source, source_id, k)
-        LEFT JOIN events e ON e.store = p_store AND e.source = t.source AND e.source_id = t.source_id
-        LEFT JOIN streams s ON s.store = p_store AND s.order_id = t.order_id;
+        FROM unnest(p_order, p_source, p_source_id, a_order) WITH ORDINALITY AS t (order_id, source, source_id, first, k)
+        LEFT JOIN LATERAL (
+            SELECT e.position FROM events e
+            WHERE e.store = p_store AND e.source = t.source AND e.source_id = t.source_id LIMIT 1) e ON true
+        LEFT JOIN LATERAL (
+            SELECT s.version FROM streams s WHERE t.k = t.first AND s.store = p_store AND s.order_id = t.order_id
+            LIMIT 1) s ON true;
 
     WHILE i <= n LOOP
         j := i;
