@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from orderflow.store.arrays import bigints, ints, octets, texts, times, uuids
 from orderflow.store.chain import leaves
+from orderflow.store.connect import at_once
 from orderflow.store.entry import Entry, Sealed
 from orderflow.store.tables import epochs, events
 
@@ -101,8 +102,11 @@ Prepared: TypeAlias = tuple[Any, ...]
 """What a call of the function is given: all that can be computed before the lock, leaves among it."""
 
 
-def prepared(store: str, units: Sequence[Unit]) -> Prepared:
-    """`units` as they are handed over, in the order of the function's arguments. Raises ValueError as `append` does."""
+def prepared(store: str, units: Sequence[Unit], leaves_: Sequence[bytes] | None = None) -> Prepared:
+    """`units` as they are handed over, in the order of the function's arguments. Raises ValueError as `append` does.
+
+    `leaves_` are those of all entries, where they are known already.
+    """
     if not all(unit.entries for unit in units):
         raise ValueError("a unit holds at least one event")
     entries = [entry for unit in units for entry in unit.entries]
@@ -122,13 +126,21 @@ def prepared(store: str, units: Sequence[Unit]) -> Prepared:
         uuids([None if body is None else body.key for body in bodies]),
         octets([None if body is None else body.mac for body in bodies]),
         texts([entry.meta for entry in entries]),
-        octets(leaves(store, entries)),
+        octets(leaves_ or leaves(store, entries)),
     )
 
 
 def written(conn: sa.Connection, given: Prepared) -> list[Result]:
     """Append what `prepared` made ready; as `append` otherwise."""
     return [_result(*row) for row in conn.exec_driver_sql(_APPEND, given)]
+
+
+def append_at_once(engine: sa.Engine, given: Prepared) -> list[Result]:
+    """Append what `prepared` made ready in a transaction of its own, and one round trip.
+
+    As with `transact`, it is sent again when the connection breaks: what was written is then a `Duplicate`.
+    """
+    return [_result(*row) for row in at_once(engine, _APPEND, given)]
 
 
 def _result(
