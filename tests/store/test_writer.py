@@ -20,6 +20,10 @@ from .proxy import Fault, proxy
 from .writing import entry, ids, places, rows, unit, verified
 
 CROWD = 16
+WAITING = """
+SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def all_at_once(app, pool, made: Writer, store: str, units: list[Unit], then=lam
     """The first unit is on its way and held up while all others get in line, so that they go in together."""
     with held_up(app, store):
         futures = [pool.submit(made.append, store, units[0])]
-        wait_for(lambda: store in made._waiting and not made._waiting[store])
+        wait_for(lambda: rows(app, WAITING))
         for number, one in enumerate(units[1:], start=1):
             futures.append(pool.submit(made.append, store, one))
             wait_for(lambda number=number: len(made._waiting[store]) == number)
