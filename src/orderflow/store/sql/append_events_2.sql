@@ -36,8 +36,10 @@ DECLARE
     -- One element an event: the first event of the call with the same order, or the same identity ...
     a_order int[];
     a_same int[];
-    -- ... where its identity stands already, and the version of its order (at the first event of that order) ...
+    -- ... where its identity stands already, or (at the first event of that identity) where this call has put it, and
+    -- the version of its order (at the first event of that order) ...
     a_known bigint[];
+    a_written bigint[];
     a_standing bigint[];
     -- ... and the place and hash that it gets, NULL for one that is not written.
     a_position bigint[];
@@ -75,6 +77,7 @@ BEGIN
     END IF;
     a_position := array_fill(NULL::bigint, ARRAY[n]);
     a_version := a_position;
+    a_written := a_position;
     a_hash := array_fill(NULL::bytea, ARRAY[n]);
 
     PERFORM pg_advisory_xact_lock(hashtextextended('orderflow.log ' || p_store, 0));
@@ -103,10 +106,10 @@ BEGIN
 
     WHILE i <= n LOOP
         j := i;
-        v_known := coalesce(a_known[i], a_position[a_same[i]]);
+        v_known := coalesce(a_known[i], a_written[a_same[i]]);
         WHILE j < n AND a_unit[j + 1] = a_unit[i] LOOP
             j := j + 1;
-            v_known := coalesce(v_known, a_known[j], a_position[a_same[j]]);
+            v_known := coalesce(v_known, a_known[j], a_written[a_same[j]]);
         END LOOP;
         r := r + 1;
         r_unit[r] := a_unit[i];
@@ -132,6 +135,7 @@ BEGIN
                 v_hash := sha256(v_hash || int4send(v_epoch) || int8send(v_position) || int8send(v_version)
                     || v_micros || a_leaf[k]);
                 a_position[k] := v_position;
+                a_written[a_same[k]] := v_position;
                 a_version[k] := v_version;
                 a_hash[k] := v_hash;
             END LOOP;
