@@ -6,7 +6,7 @@ It never interprets a report, never moves the cursor back, and never skips anyth
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -178,17 +178,48 @@ def record(conn: sa.Connection, vault: Vault, store: str, elements: Sequence[Goo
     The same source id with the same name, order, entity and time is a duplicate; with any other of those it is kept
     as evidence, and every order that it was said of is held.
     """
-    streams = [element.order_id or INTAKE for element in elements]
-    keys = keys_of(conn, vault, store, streams)
-    entries = [_fact(vault, keys[stream], stream, element) for stream, element in zip(streams, elements, strict=True)]
-    results = log.append(conn, store, log.one_each(entries))
+    keys = keys_of(conn, vault, store, streams(elements))
+    return sum(recorded(conn, vault, facts(vault, keys, store, elements)))
+
+
+def streams(elements: Sequence[Good | Bad]) -> list[str]:
+    """The stream that each element belongs to."""
+    return [element.order_id or INTAKE for element in elements]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Elements that are sealed, hashed and packed: what is left to do needs the database."""
+
+    store: str
+    keys: Mapping[str, Key]
+    elements: Sequence[Good | Bad]
+    entries: Sequence[Entry]
+    given: log.Prepared
+
+
+def facts(vault: Vault, keys: Mapping[str, Key], store: str, elements: Sequence[Good | Bad]) -> Facts:
+    """Everything of `record` that can be done without the database, once the keys of all streams are there."""
+    pairs = zip(streams(elements), elements, strict=True)
+    entries = [_fact(vault, keys[stream], stream, element) for stream, element in pairs]
+    return Facts(store, keys, elements, entries, log.prepared(store, log.one_each(entries)))
+
+
+def recorded(conn: sa.Connection, vault: Vault, ready: Facts) -> tuple[int, int]:
+    """Append them; how many were new, and how many events of evidence came of the others."""
+    if not ready.entries:
+        return 0, 0
+    results = log.written(conn, ready.given)
     evidence: list[Entry] = []
-    for entry, element, result in zip(entries, elements, results, strict=True):
+    for entry, element, result in zip(ready.entries, ready.elements, results, strict=True):
         if isinstance(result, Duplicate) and (result.order_id, result.clear) != (entry.order_id, entry.clear):
-            evidence.append(_evidence(vault, keys[entry.order_id], entry, element))
+            evidence.append(_evidence(vault, ready.keys[entry.order_id], entry, element))
             if result.order_id != entry.order_id:
                 evidence.append(_pointer(entry, result.order_id))
-    results += log.append(conn, store, log.one_each(evidence))
+    return _written(results), _written(log.append(conn, ready.store, log.one_each(evidence)))
+
+
+def _written(results: Sequence[log.Result]) -> int:
     return sum(isinstance(result, log.Appended) for result in results)
 
 

@@ -118,7 +118,7 @@ def sound(element: Good | Bad) -> None:
 
 def test_events() -> None:
     def check(raw: bytes) -> None:
-        element = codec._element(raw)
+        element = codec.read_element(raw)
         assert element.raw == raw
         sound(element)
         stored_text = json.dumps(codec.clear_of(element), ensure_ascii=False)

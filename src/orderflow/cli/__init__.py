@@ -41,6 +41,7 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "pauses": "pausing:pauses",
     "work": "running:work",
     "pull": "running:pull",
+    "import": "importing:import_",
     "migrate": "running:migrate",
     "rebuild": "checking:rebuild",
     "verify": "checking:verify",

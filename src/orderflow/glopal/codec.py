@@ -27,6 +27,7 @@ __all__ = [
     "clear_of",
     "problem_of_order_id",
     "read_details",
+    "read_element",
     "read_page",
     "report_of",
 ]
@@ -78,7 +79,7 @@ def read_page(raw: bytes) -> Page | Unparsable:
     slices = cut(raw)
     if isinstance(slices, NotJson):
         return Unparsable(slices.problem)
-    elements = tuple(_element(part) for part in slices)
+    elements = tuple(read_element(part) for part in slices)
     ids = (element.event_id for element in reversed(elements))
     return Page(elements, next((event_id for event_id in ids if event_id is not None), None))
 
@@ -97,8 +98,8 @@ class _Event(msgspec.Struct):
 _EVENT = msgspec.json.Decoder(_Event)
 
 
-def _element(raw: bytes) -> Element:
-    """Fast for what is in order; everything odd goes the slow way, which names the problem."""
+def read_element(raw: bytes) -> Element:
+    """One event by its own bytes: fast for what is in order; what is odd goes the slow way, which names the problem."""
     if maybe_escaped(raw):
         return _slow(raw)
     try:

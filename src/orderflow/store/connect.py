@@ -6,8 +6,8 @@ It never retries anything that is not safe to do twice: every unit of work in or
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 import psycopg
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ _TRIES: Final = 5
 _PASSING: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
 """SQL states that pass by themselves: serialization, deadlock, lock timeout, shutdown and start-up of the server."""
 
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _ROLE: Final = f"SET LOCAL ROLE {APP_ROLE}; SET LOCAL idle_in_transaction_session_timeout = '60s'"
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ def connect(url: str, *, pool_size: int = 5) -> sa.Engine:
     def _act_as_app(conn: sa.Connection) -> None:
         """One message with BEGIN, so that the role costs no round trip. At any other level psycopg begins by itself."""
         by_hand = conn.connection.dbapi_connection.autocommit  # type: ignore[union-attr]
-        conn.exec_driver_sql(f"BEGIN ISOLATION LEVEL READ COMMITTED; {_ROLE}" if by_hand else _ROLE)
+        conn.exec_driver_sql(f"{_BEGIN}; {_ROLE}" if by_hand else _ROLE)
 
     return engine
 
@@ -55,18 +56,71 @@ def transact(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
     When the connection breaks, even during COMMIT, nobody knows whether it was done; `work` is run again, and the
     identities in what it writes make that safe. Raises the last error when the database stays away.
     """
+
+    def attempt() -> T:
+        with engine.begin() as conn:
+            return work(conn)
+
+    return _until_known(attempt)
+
+
+def at_once(engine: sa.Engine, statement: str, given: Sequence[object]) -> list[tuple[Any, ...]]:
+    """One statement of the driver's in a transaction of its own, as the restricted role, in one round trip.
+
+    As `transact` otherwise: BEGIN and COMMIT travel with it, and it is sent again when nobody knows its fate.
+    """
+    return _until_known(lambda: _at_once(engine, statement, given))
+
+
+def _at_once(engine: sa.Engine, statement: str, given: Sequence[object]) -> list[tuple[Any, ...]]:
+    """Past SQLAlchemy, which would wait for each answer; but errors come out as it tells them."""
+    try:
+        connection = engine.raw_connection()
+    except psycopg.Error as error:  # it never came to a connection
+        raise _told(engine, statement, error, gone=False) from error
+    driver = connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    try:
+        with driver.pipeline():
+            for setting in (_BEGIN, *_ROLE.split("; ")):
+                driver.execute(setting)
+            answer = driver.execute(statement, given)
+            driver.execute("COMMIT")
+        return answer.fetchall()
+    except psycopg.Error as error:
+        gone = driver.closed
+        if gone:
+            connection.invalidate(error)
+            engine.dispose()  # where one broke, those that lie idle are broken too
+        raise _told(engine, statement, error, gone=gone) from error
+    finally:
+        connection.close()
+
+
+def _told(engine: sa.Engine, statement: str, error: psycopg.Error, *, gone: bool) -> BaseException:
+    return DBAPIError.instance(
+        statement,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=gone,
+        dialect=engine.dialect,
+    )
+
+
+def _until_known(attempt: Callable[[], T]) -> T:
     for remaining in reversed(range(_TRIES)):
         try:
-            with engine.begin() as conn:
-                return work(conn)
+            return attempt()
         except DBAPIError as error:
-            if not remaining or not _passes(error):
+            if not remaining or not passes(error):
                 raise
             time.sleep(0.05 * (_TRIES - remaining))
     raise AssertionError("unreachable")
 
 
-def _passes(error: DBAPIError) -> bool:
+def passes(error: DBAPIError) -> bool:
     """A broken connection, one that could not be made (which has no SQL state), or a state that passes by itself."""
     state = getattr(error.orig, "sqlstate", None)
     unreachable = state is None and isinstance(error, OperationalError)

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from orderflow.store.chain import leaf
+from orderflow.store.arrays import bigints, ints, octets, texts, times, uuids
+from orderflow.store.chain import leaves
+from orderflow.store.connect import at_once
 from orderflow.store.entry import Entry, Sealed
 from orderflow.store.tables import epochs, events
 
@@ -82,15 +84,10 @@ class LogDamagedError(Exception):
         super().__init__(f"the log of store {store} is damaged at position {position}: {what}")
 
 
-_APPEND: Final = sa.text(
+_APPEND: Final = f"""
+    SELECT unit, outcome, at_position, at_version, known_order, known_clear
+    FROM orderflow.append_events({", ".join(["%b"] * 15)})
     """
-    SELECT unit, outcome, at_position, at_version, known_order, known_clear FROM orderflow.append_events(
-        :store, CAST(:unit AS int[]), CAST(:order_id AS text[]), CAST(:expected AS bigint[]),
-        CAST(:event_id AS uuid[]), CAST(:type AS text[]), CAST(:source AS text[]), CAST(:source_id AS text[]),
-        CAST(:occurred_at AS timestamptz[]), CAST(:clear AS text[]), CAST(:body AS bytea[]),
-        CAST(:body_key AS uuid[]), CAST(:body_mac AS bytea[]), CAST(:meta AS text[]), CAST(:leaf AS bytea[]))
-    """
-)
 
 
 def append(conn: sa.Connection, store: str, units: Sequence[Unit]) -> list[Result]:
@@ -98,31 +95,62 @@ def append(conn: sa.Connection, store: str, units: Sequence[Unit]) -> list[Resul
 
     Takes the store's lock until the transaction ends: call it last. Raises ValueError for a unit without events.
     """
-    if not units:
-        return []
+    return written(conn, prepared(store, units)) if units else []
+
+
+Prepared: TypeAlias = tuple[Any, ...]
+"""What a call of the function is given: all that can be computed before the lock, leaves among it."""
+
+
+def prepared(store: str, units: Sequence[Unit], leaves_: Sequence[bytes] | None = None) -> Prepared:
+    """`units` as they are handed over, in the order of the function's arguments. Raises ValueError as `append` does.
+
+    `leaves_` are those of all entries, where they are known already.
+    """
     if not all(unit.entries for unit in units):
         raise ValueError("a unit holds at least one event")
-    flat = [(number, unit.expected, entry) for number, unit in enumerate(units) for entry in unit.entries]
-    arguments = {
-        "store": store,
-        "unit": [number for number, _, _ in flat],
-        "expected": [expected for _, expected, _ in flat],
-        "body": [e.body.data if e.body else None for _, _, e in flat],
-        "body_key": [e.body.key if e.body else None for _, _, e in flat],
-        "body_mac": [e.body.mac if e.body else None for _, _, e in flat],
-        "leaf": [leaf(store, e) for _, _, e in flat],
-    }
-    for name in ("order_id", "event_id", "type", "source", "source_id", "occurred_at", "clear", "meta"):
-        arguments[name] = [getattr(entry, name) for _, _, entry in flat]
-    return [_result(row) for row in conn.execute(_APPEND, arguments)]
+    entries = [entry for unit in units for entry in unit.entries]
+    bodies = [entry.body for entry in entries]
+    return (
+        store,
+        ints([number for number, unit in enumerate(units) for _ in unit.entries]),
+        texts([entry.order_id for entry in entries]),
+        bigints([unit.expected for unit in units for _ in unit.entries]),
+        uuids([entry.event_id for entry in entries]),
+        texts([entry.type for entry in entries]),
+        texts([entry.source for entry in entries]),
+        texts([entry.source_id for entry in entries]),
+        times([entry.occurred_at for entry in entries]),
+        texts([entry.clear for entry in entries]),
+        octets([None if body is None else body.data for body in bodies]),
+        uuids([None if body is None else body.key for body in bodies]),
+        octets([None if body is None else body.mac for body in bodies]),
+        texts([entry.meta for entry in entries]),
+        octets(leaves_ or leaves(store, entries)),
+    )
 
 
-def _result(row: sa.Row[Any]) -> Result:
-    if row.outcome == "appended":
-        return Appended(row.at_position, row.at_version)
-    if row.outcome == "duplicate":
-        return Duplicate(row.at_position, row.at_version, row.known_order, row.known_clear)
-    return Conflict(row.at_version)
+def written(conn: sa.Connection, given: Prepared) -> list[Result]:
+    """Append what `prepared` made ready; as `append` otherwise."""
+    return [_result(*row) for row in conn.exec_driver_sql(_APPEND, given)]
+
+
+def append_at_once(engine: sa.Engine, given: Prepared) -> list[Result]:
+    """Append what `prepared` made ready in a transaction of its own, and one round trip.
+
+    As with `transact`, it is sent again when the connection breaks: what was written is then a `Duplicate`.
+    """
+    return [_result(*row) for row in at_once(engine, _APPEND, given)]
+
+
+def _result(
+    _unit: int, outcome: str, position: int, version: int, known_order: str | None, known_clear: str | None
+) -> Result:
+    if outcome == "appended":
+        return Appended(position, version)
+    if known_order is None or known_clear is None:
+        return Conflict(version)
+    return Duplicate(position, version, known_order, known_clear)
 
 
 _RECORD: Final = ", ".join(Record.__slots__)

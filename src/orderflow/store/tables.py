@@ -98,6 +98,18 @@ checkpoints = sa.Table(
     sa.PrimaryKeyConstraint("reader", "store", "position"),
 )
 
+imports = sa.Table(
+    "imports",
+    metadata,
+    _text("store"),
+    _text("file", "SHA-256 of its first line"),
+    _number("bytes", "so many of its bytes are recorded; inserted and trimmed, the newest counts"),
+    _number("lines", "as many lines"),
+    _text("digest", "SHA-256 of those bytes: the file may have become another"),
+    _at("at"),
+    sa.PrimaryKeyConstraint("store", "file", "bytes"),
+)
+
 pauses = sa.Table(
     "pauses",
     metadata,
