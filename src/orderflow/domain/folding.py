@@ -18,6 +18,7 @@ class Folding(Order):
 
     __slots__ = ()
     __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
 
     def __init__(self, order: Order = Order()) -> None:  # noqa: B008  frozen
         """Begin from `order`, which stays as it is."""
@@ -65,8 +66,8 @@ class Folding(Order):
 
     def count(self, effect: Effect, generation: int) -> None:
         """`generation` of `effect` has ended; ending it twice counts once."""
-        ended = max(self.generation(effect), generation + 1)
-        self.generations = (*(pair for pair in self.generations if pair[0] is not effect), (effect, ended))
+        others = [pair for pair in self.generations if pair[0] is not effect]
+        self.generations = (*others, (effect, max(self.generation(effect), generation + 1)))
 
     def hold_for(self, hold: Hold) -> None:
         """Held, in place of an earlier hold for the same reason."""

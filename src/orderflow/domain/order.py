@@ -169,11 +169,17 @@ class Order:
 
     def generation(self, effect: Effect) -> int:
         """How many terminal outcomes of `effect` the history holds: the generation of its next key."""
-        return next((n for name, n in self.generations if name is effect), 0)
+        for name, number in self.generations:
+            if name is effect:
+                return number
+        return 0
 
     def hold(self, *reasons: HoldReason) -> Hold | None:
         """The first hold for one of `reasons`."""
-        return next((h for h in self.holds if h.reason in reasons), None)
+        for hold in self.holds:
+            if hold.reason in reasons:
+                return hold
+        return None
 
     def slot(self, destination: Destination) -> Slot | None:
         """The write under way at `destination`."""

@@ -36,7 +36,8 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
     """The slot is taken, unless by a read. A later attempt of the same key carries the tries of the earlier ones on."""
     if event.effect.reads:
         return
-    before = order.slot(event.effect.destination)
+    place = event.effect.destination
+    before = order.slot(place)
     again = before is not None and (before.effect, before.generation) == (event.effect, event.generation)
     slot = Slot(
         effect=event.effect,
@@ -53,7 +54,7 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
     if event.effect is Effect.DRAFT:
         order.draft_send_by = max(event.send_by, order.draft_send_by or event.send_by)
         order.drafted = order.total
-    order.put(event.effect.destination, slot)
+    order.put(place, slot)
 
 
 def noted(order: Folding, event: EffectNotExecuted | EffectUnknown, here: Mark) -> None:
@@ -87,25 +88,23 @@ def ended(order: Folding, event: Ended, here: Mark) -> None:
         if given_up:
             _park(order, event, "", here)
         return
-    slot = order.slot(event.effect.destination)
+    place = event.effect.destination
+    slot = order.slot(place)
     if slot is None or not _speaks_of(event, slot):
         return
-    if isinstance(event, EffectDelivered) and not _has_id(event):
-        unknown = replace(slot, phase=Phase.OPEN, unknown=True, reason="success without an id")
-        order.put(slot.effect.destination, unknown)
+    if isinstance(event, EffectDelivered) and not _has_id(event, place):
+        order.put(place, replace(slot, phase=Phase.OPEN, unknown=True, reason="success without an id"))
         return
-    order.put(slot.effect.destination, None)
+    order.put(place, None)
     order.count(slot.effect, slot.generation)
     if given_up:
         _park(order, event, slot.target, here)
     _settle_refund(order, event, slot)
 
 
-def _has_id(event: EffectDelivered) -> bool:
+def _has_id(event: EffectDelivered, place: Destination) -> bool:
     """Delivered requires an id, but at Glopal, where the order's own will do."""
-    return event.effect.destination is Destination.GLOPAL or (
-        event.sighting is not None and event.sighting.shop_id != ""
-    )
+    return place is Destination.GLOPAL or (event.sighting is not None and event.sighting.shop_id != "")
 
 
 def _seen(order: Folding, event: EffectDelivered, here: Mark) -> None:
@@ -191,8 +190,4 @@ def is_done(order: Order, slot: Slot) -> bool:
 
 
 def _speaks_of(event: Ended | EffectNotExecuted | EffectUnknown, slot: Slot) -> bool:
-    return (slot.effect, slot.generation, slot.attempt) == (
-        event.effect,
-        event.generation,
-        event.attempt,
-    )
+    return slot.effect is event.effect and slot.generation == event.generation and slot.attempt == event.attempt
