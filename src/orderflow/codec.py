@@ -6,6 +6,7 @@ can will read the past anew.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final, get_args
 
 import msgspec
@@ -43,26 +44,25 @@ def type_of(name: str) -> str:
 def decode(record: Record) -> Recorded:
     """The event in `record` with its place."""
     return Recorded(
-        _event(record),
+        event_of(record.type, record.clear, record.occurred_at),
         events.Position(record.position),
         events.Version(record.version),
         record.recorded_at,
     )
 
 
-def _event(record: Record) -> Event:
-    report = _REPORTS.get(record.type)
+def event_of(kind: str, clear: str, occurred_at: datetime | None) -> Event:
+    """The event that is stored under the type `kind` with the text `clear`. Never raises."""
+    report = _REPORTS.get(kind)
     if report is not None:
-        return Reported(report, record.occurred_at)
-    if record.type == Unrecognised.__name__:
-        return _late(record)
-    decoder = _DECODERS.get(record.type)
+        return Reported(report, occurred_at)
+    decoder = _DECODERS.get(kind)
     if decoder is None:
-        return Unrecognised(record.type)
+        return _late(clear, occurred_at) if kind == Unrecognised.__name__ else Unrecognised(kind)
     try:
-        event: Event = decoder.decode(record.clear)
+        event: Event = decoder.decode(clear)
     except _UNREADABLE:
-        return Unrecognised(record.type)
+        return Unrecognised(kind)
     return event
 
 
@@ -70,14 +70,14 @@ class _Named(msgspec.Struct):
     name: str = ""
 
 
-def _late(record: Record) -> Event:
+def _late(clear: str, occurred_at: datetime | None) -> Event:
     """An event name that was unknown when it was recorded, and may be known today."""
     try:
-        name = msgspec.json.decode(record.clear, type=_Named).name
+        name = msgspec.json.decode(clear, type=_Named).name
     except _UNREADABLE:
         return Unrecognised("")
     report = report_of(name)
-    return Unrecognised(name) if report is None else Reported(report, record.occurred_at)
+    return Unrecognised(name) if report is None else Reported(report, occurred_at)
 
 
 def freeze_order(order: Order) -> str:

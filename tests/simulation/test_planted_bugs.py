@@ -67,19 +67,19 @@ def intent_from_the_row(order_, policy, row):
 def absent_counted_once(monkeypatch):
     """A single look-up that finds nothing is believed."""
     monkeypatch.setattr(conclusions, "ABSENTS_NEEDED", 1)
-    monkeypatch.setattr(slots, "_absence_counted", count_at_once)
+    monkeypatch.setattr(slots, "_count_absence", count_at_once)
 
 
 def count_at_once(order_, destination, _sent_at):
     slot = order_.slot(destination)
     if slot is None or slot.phase is not order.Phase.OPEN or slots.is_done(order_, slot):
-        return order_
-    return order_.with_slot(destination, replace(slot, absents=slot.absents + 1))
+        return
+    order_.put(destination, replace(slot, absents=slot.absents + 1))
 
 
 def generation_counted_at_refusal(monkeypatch):
     """A refusal ends the generation but parks nothing: the same thing falls due at once, under a new key."""
-    monkeypatch.setattr(slots, "_park", lambda order_, *_: order_)
+    monkeypatch.setattr(slots, "_park", lambda *_: None)
 
 
 BUGS = {

@@ -1,6 +1,6 @@
 """What an order is: a frozen value that its history folds into (`evolve.fold`).
 
-It never changes in place and knows nothing of how it came about.
+It never changes in place (`folding.Folding` does) and knows nothing of how it came about.
 """
 
 from __future__ import annotations
@@ -169,11 +169,17 @@ class Order:
 
     def generation(self, effect: Effect) -> int:
         """How many terminal outcomes of `effect` the history holds: the generation of its next key."""
-        return next((n for name, n in self.generations if name is effect), 0)
+        for name, number in self.generations:
+            if name is effect:
+                return number
+        return 0
 
     def hold(self, *reasons: HoldReason) -> Hold | None:
         """The first hold for one of `reasons`."""
-        return next((h for h in self.holds if h.reason in reasons), None)
+        for hold in self.holds:
+            if hold.reason in reasons:
+                return hold
+        return None
 
     def slot(self, destination: Destination) -> Slot | None:
         """The write under way at `destination`."""
@@ -183,40 +189,9 @@ class Order:
         """With another write, or none, under way at `destination`."""
         return replace(self, shop_slot=slot) if destination is Destination.SHOP else replace(self, glopal_slot=slot)
 
-    def counted(self, effect: Effect, generation: int) -> Order:
-        """With `generation` of `effect` ended; ending it twice counts once."""
-        others = tuple(pair for pair in self.generations if pair[0] is not effect)
-        return replace(
-            self,
-            generations=(
-                *others,
-                (effect, max(self.generation(effect), generation + 1)),
-            ),
-        )
-
     def parking(self, effect: Effect, target: str | None = None) -> Parked | None:
         """Why `effect` (upon `target`, if given) waits for a person; None if it does not."""
         return next(
             (p for p in self.parked if p.effect is effect and target in (None, p.target)),
             None,
-        )
-
-    def held(self, hold: Hold) -> Order:
-        """With `hold`, which takes the place of an earlier one for the same reason."""
-        return replace(self, holds=(*(h for h in self.holds if h.reason is not hold.reason), hold))
-
-    def lifted(self, *reasons: HoldReason) -> Order:
-        """Without holds for `reasons`."""
-        return replace(self, holds=tuple(h for h in self.holds if h.reason not in reasons))
-
-    def moved_to(self, status: Status, here: Mark, *, confirmed: bool) -> Order:
-        """At its new status."""
-        return replace(self, status=status, moved=here, confirmed=confirmed)
-
-    def contradicted(self, here: Mark, detail: str, answer: DetailsFetched | None = None) -> Order:
-        """Held by contradiction from `here` on; one that details raised is its own first answer."""
-        dispute = Dispute(here) if answer is None else Dispute(here, answer.status, answer.settles_at)
-        return replace(
-            self.held(Hold(HoldReason.CONTRADICTION, here.position, detail)),
-            dispute=dispute,
         )

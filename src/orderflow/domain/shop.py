@@ -6,7 +6,7 @@ It never forgets a shop id and never moves one backwards: draft < order < gone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orderflow.domain.events import ShopState, Sighting
 
@@ -42,9 +42,11 @@ class Shop:
         So one that was promoted and gone before we saw it is recorded too, if nothing lives.
         """
         seen = {s.shop_id: s for s in self.seen}
-        for sighting in found:
-            if sighting.shop_id:
-                seen[sighting.shop_id] = _merge(seen.get(sighting.shop_id), sighting)
+        news = [sighting for sighting in found if sighting.shop_id and seen.get(sighting.shop_id) != sighting]
+        if not news:
+            return self
+        for sighting in news:
+            seen[sighting.shop_id] = _merge(seen.get(sighting.shop_id), sighting)
         own = seen.get(self.recorded) if self.recorded is not None else None
         recorded = self.recorded
         if own is None or (own.state is ShopState.GONE and not own.promoted):
@@ -58,7 +60,7 @@ class Shop:
 def _merge(old: Sighting | None, new: Sighting) -> Sighting:
     promoted = new.promoted or new.state is ShopState.ORDER or (old is not None and old.promoted)
     if old is None:
-        return replace(new, promoted=promoted)
+        return new if new.promoted is promoted else Sighting(new.shop_id, new.number, new.state, promoted)
     state = max(old.state, new.state, key=_RANK.__getitem__)
     newer = _RANK[new.state] >= _RANK[old.state]
     return Sighting(old.shop_id, (new.number if newer else "") or old.number, state, promoted)

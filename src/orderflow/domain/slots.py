@@ -23,6 +23,7 @@ from orderflow.domain.events import (
     LookedUp,
     ShopState,
 )
+from orderflow.domain.folding import Folding
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Mark, Order, Parked, Phase, Slot
 
@@ -31,15 +32,13 @@ Ended = EffectDelivered | EffectRefused | EffectClosed | EffectExhausted
 _LONGEST_WAIT: Final = 86400.0
 
 
-def intended(order: Order, event: EffectIntended, here: Mark) -> Order:
+def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
     """The slot is taken, unless by a read. A later attempt of the same key carries the tries of the earlier ones on."""
     if event.effect.reads:
-        return order
-    before = order.slot(event.effect.destination)
-    again = before is not None and (before.effect, before.generation) == (
-        event.effect,
-        event.generation,
-    )
+        return
+    place = event.effect.destination
+    before = order.slot(place)
+    again = before is not None and (before.effect, before.generation) == (event.effect, event.generation)
     slot = Slot(
         effect=event.effect,
         generation=event.generation,
@@ -53,21 +52,19 @@ def intended(order: Order, event: EffectIntended, here: Mark) -> Order:
         tries=before.tries + 1 if again and before is not None else 1,
     )
     if event.effect is Effect.DRAFT:
-        order = replace(
-            order,
-            draft_send_by=max(event.send_by, order.draft_send_by or event.send_by),
-            drafted=order.total,
-        )
-    return order.with_slot(event.effect.destination, slot)
+        order.draft_send_by = max(event.send_by, order.draft_send_by or event.send_by)
+        order.drafted = order.total
+    order.put(place, slot)
 
 
-def noted(order: Order, event: EffectNotExecuted | EffectUnknown, here: Mark) -> Order:
+def noted(order: Folding, event: EffectNotExecuted | EffectUnknown, here: Mark) -> None:
     """The open attempt turned out unknown, or provably did nothing. News of any other attempt changes nothing."""
     slot = order.slot(event.effect.destination)
     if slot is None or slot.phase is not Phase.OPEN or not _speaks_of(event, slot):
-        return order
+        return
     if isinstance(event, EffectUnknown):
-        return order.with_slot(slot.effect.destination, replace(slot, unknown=True, reason=event.reason))
+        order.put(slot.effect.destination, replace(slot, unknown=True, reason=event.reason))
+        return
     again = replace(
         slot,
         phase=Phase.AGAIN,
@@ -75,50 +72,52 @@ def noted(order: Order, event: EffectNotExecuted | EffectUnknown, here: Mark) ->
         again_at=here.at + timedelta(seconds=max(0.0, min(event.retry_in, _LONGEST_WAIT))),
         reason=event.reason,
     )
-    return order.with_slot(slot.effect.destination, again)
+    order.put(slot.effect.destination, again)
 
 
-def ended(order: Order, event: Ended, here: Mark) -> Order:
+def ended(order: Folding, event: Ended, here: Mark) -> None:
     """A terminal outcome. It frees the slot and ends the generation if it speaks of the attempt under way.
 
     An outcome of an older attempt, learnt late, only adds what it saw. A success at the shop without an id is unknown.
     """
     if isinstance(event, EffectDelivered):
-        order = _seen(order, event, here)
+        _seen(order, event, here)
+    given_up = isinstance(event, EffectRefused | EffectExhausted)
     if event.effect.reads:
-        order = order.counted(event.effect, event.generation)
-        return order if isinstance(event, EffectDelivered | EffectClosed) else _park(order, event, "", here)
-    slot = order.slot(event.effect.destination)
+        order.count(event.effect, event.generation)
+        if given_up:
+            _park(order, event, "", here)
+        return
+    place = event.effect.destination
+    slot = order.slot(place)
     if slot is None or not _speaks_of(event, slot):
-        return order
-    if isinstance(event, EffectDelivered) and not _has_id(event):
-        unknown = replace(slot, phase=Phase.OPEN, unknown=True, reason="success without an id")
-        return order.with_slot(slot.effect.destination, unknown)
-    order = order.with_slot(slot.effect.destination, None).counted(slot.effect, slot.generation)
-    if isinstance(event, EffectRefused | EffectExhausted):
-        order = _park(order, event, slot.target, here)
-    return _settle_refund(order, event, slot)
+        return
+    if isinstance(event, EffectDelivered) and not _has_id(event, place):
+        order.put(place, replace(slot, phase=Phase.OPEN, unknown=True, reason="success without an id"))
+        return
+    order.put(place, None)
+    order.count(slot.effect, slot.generation)
+    if given_up:
+        _park(order, event, slot.target, here)
+    _settle_refund(order, event, slot)
 
 
-def _has_id(event: EffectDelivered) -> bool:
+def _has_id(event: EffectDelivered, place: Destination) -> bool:
     """Delivered requires an id, but at Glopal, where the order's own will do."""
-    return event.effect.destination is Destination.GLOPAL or (
-        event.sighting is not None and event.sighting.shop_id != ""
-    )
+    return place is Destination.GLOPAL or (event.sighting is not None and event.sighting.shop_id != "")
 
 
-def _seen(order: Order, event: EffectDelivered, here: Mark) -> Order:
+def _seen(order: Folding, event: EffectDelivered, here: Mark) -> None:
     """What a success shows is true whichever attempt it belongs to."""
     if event.sighting is not None:
-        order = replace(order, shop=order.shop.sight((event.sighting,)))
+        order.shop = order.shop.sight((event.sighting,))
     if event.effect is Effect.ACCEPT:
-        return replace(order, accepted=order.accepted or here)
-    if event.effect is Effect.CANCEL:
-        return replace(order, cancelled=order.cancelled or here)
-    return order
+        order.accepted = order.accepted or here
+    elif event.effect is Effect.CANCEL:
+        order.cancelled = order.cancelled or here
 
 
-def _park(order: Order, event: Ended, target: str, here: Mark) -> Order:
+def _park(order: Folding, event: Ended, target: str, here: Mark) -> None:
     basis = order.details.basis if order.details is not None else ""
     reason = event.reason if isinstance(event, EffectRefused | EffectExhausted) else ""
     parked = Parked(
@@ -131,43 +130,44 @@ def _park(order: Order, event: Ended, target: str, here: Mark) -> Order:
         isinstance(event, EffectRefused),
     )
     others = tuple(p for p in order.parked if (p.effect, p.target) != (event.effect, target))
-    return replace(order, parked=(*others, parked))
+    order.parked = (*others, parked)
 
 
-def _settle_refund(order: Order, event: Ended, slot: Slot) -> Order:
+def _settle_refund(order: Folding, event: Ended, slot: Slot) -> None:
     if slot.effect is not Effect.REFUND:
-        return order
+        return
     outcome = {
         EffectDelivered: "delivered",
         EffectRefused: "refused",
         EffectExhausted: "exhausted",
     }.get(type(event))
-    lines = tuple(replace(r, outcome=outcome) if outcome and r.refund == slot.target else r for r in order.refunds)
-    return replace(order, refunds=lines)
+    lines = (replace(r, outcome=outcome) if outcome and r.refund == slot.target else r for r in order.refunds)
+    order.refunds = tuple(lines)
 
 
 # --- observation ----------------------------------------------------------------------------------------------------
 
 
-def looked_up(order: Order, event: LookedUp) -> Order:
+def looked_up(order: Folding, event: LookedUp) -> None:
     """What was found is believed; not finding it counts only if it was asked late enough."""
-    order = replace(order, shop=order.shop.sight(event.found))
+    order.shop = order.shop.sight(event.found)
     if event.effect is Effect.REAP:
-        order = replace(order, reaped_at=max(event.sent_at, order.reaped_at or event.sent_at))
-        return order.counted(event.effect, event.generation)
-    return _absence_counted(order, event.effect.destination, event.sent_at)
+        order.reaped_at = max(event.sent_at, order.reaped_at or event.sent_at)
+        order.count(event.effect, event.generation)
+    else:
+        _count_absence(order, event.effect.destination, event.sent_at)
 
 
-def observed_at_glopal(order: Order, event: DetailsFetched) -> Order:
+def observed_at_glopal(order: Folding, event: DetailsFetched) -> None:
     """Every answer to a GET is also a look-up of whatever is under way at Glopal."""
-    return _absence_counted(order, Destination.GLOPAL, event.sent_at)
+    _count_absence(order, Destination.GLOPAL, event.sent_at)
 
 
-def _absence_counted(order: Order, destination: Destination, sent_at: datetime) -> Order:
+def _count_absence(order: Folding, destination: Destination, sent_at: datetime) -> None:
     slot = order.slot(destination)
     if slot is None or slot.phase is not Phase.OPEN or sent_at < slot.counts_from or is_done(order, slot):
-        return order
-    return order.with_slot(destination, replace(slot, absents=slot.absents + 1))
+        return
+    order.put(destination, replace(slot, absents=slot.absents + 1))
 
 
 def is_done(order: Order, slot: Slot) -> bool:
@@ -190,8 +190,4 @@ def is_done(order: Order, slot: Slot) -> bool:
 
 
 def _speaks_of(event: Ended | EffectNotExecuted | EffectUnknown, slot: Slot) -> bool:
-    return (slot.effect, slot.generation, slot.attempt) == (
-        event.effect,
-        event.generation,
-        event.attempt,
-    )
+    return slot.effect is event.effect and slot.generation == event.generation and slot.attempt == event.attempt

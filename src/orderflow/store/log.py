@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from orderflow.store.arrays import bigints, ints, octets, texts, times, uuids
 from orderflow.store.chain import leaves
 from orderflow.store.connect import at_once
+from orderflow.store.direct import fetch
 from orderflow.store.entry import Entry, Sealed
 from orderflow.store.tables import epochs, events
 
@@ -59,9 +60,8 @@ class Conflict:
 Result = Appended | Duplicate | Conflict
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A stored event without its body."""
+class Record(NamedTuple):
+    """A stored event without its body. A tuple, as the driver makes it: a dataclass costs more than the reading."""
 
     position: int
     order_id: str
@@ -153,19 +153,20 @@ def _result(
     return Duplicate(position, version, known_order, known_clear)
 
 
-_RECORD: Final = ", ".join(Record.__slots__)
-_READ: Final = sa.text(
-    f"SELECT {_RECORD} FROM orderflow.events WHERE store = :store AND position > :after ORDER BY position LIMIT :limit"
-)
-_READ_STREAM: Final = sa.text(
-    f"SELECT {_RECORD} FROM orderflow.events WHERE store = :store AND order_id = :order_id "
-    "AND version > :after AND version <= coalesce(CAST(:upto AS bigint), 9223372036854775807) ORDER BY version"
-)
+_READ: Final = """
+    SELECT position, order_id, version, type, source, source_id, occurred_at, recorded_at, clear, meta
+    FROM orderflow.events WHERE store = %s AND position > %s ORDER BY position LIMIT %s
+"""
+_READ_STREAM: Final = """
+    SELECT position, order_id, version, type, source, source_id, occurred_at, recorded_at, clear, meta
+    FROM orderflow.events WHERE store = %s AND order_id = %s AND version > %s AND version <= %s ORDER BY version
+"""
+_NO_END: Final = 2**63 - 1
 
 
 def read(conn: sa.Connection, store: str, after: int, limit: int = 500) -> list[Record]:
     """The next events after position `after`, in order. Raises `LogDamagedError` where one is missing."""
-    found = [Record(*row) for row in conn.execute(_READ, {"store": store, "after": after, "limit": limit})]
+    found = [*map(Record._make, fetch(conn, _READ, (store, after, limit)))]
     for expected, record in enumerate(found, start=after + 1):
         if record.position != expected:
             raise LogDamagedError(store, expected, "it is missing")
@@ -176,8 +177,8 @@ def read_stream(
     conn: sa.Connection, store: str, order_id: str, after: int = 0, upto: int | None = None
 ) -> list[Record]:
     """One order's events after version `after`, up to `upto`. Raises `LogDamagedError` where one is missing."""
-    values = {"store": store, "order_id": order_id, "after": after, "upto": upto}
-    found = [Record(*row) for row in conn.execute(_READ_STREAM, values)]
+    last = _NO_END if upto is None else upto
+    found = [*map(Record._make, fetch(conn, _READ_STREAM, (store, order_id, after, last)))]
     for expected, record in enumerate(found, start=after + 1):
         if record.version != expected:
             raise LogDamagedError(store, record.position, f"version {expected} of order {order_id} is missing")
