@@ -39,7 +39,7 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "work": "running:work",
     "pull": "running:pull",
     "migrate": "running:migrate",
-    "rebuild": "checking:rebuild",
+    "rebuild": "rebuilding:rebuild",
     "verify": "checking:verify",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",

@@ -86,8 +86,8 @@ def further(applied: Applied, records: Sequence[Record], known: Links) -> Applie
 def flaws(conn: sa.Connection, store: str, readers: Mapping[str, Applied]) -> dict[str, str]:
     """What is wrong with what each of `readers` has applied, by reader; those without a flaw are missing."""
     places = sorted({applied.position for applied in readers.values()})
-    logged: dict[int, bytes] = {0: chain.genesis(store)}
-    logged |= {position: hash_ for position, hash_ in conn.execute(_HASHES, {"store": store, "positions": places})}
+    rows = conn.execute(_HASHES, {"store": store, "positions": places})
+    logged = {0: chain.genesis(store)} | {row.position: row.hash for row in rows}
     found = {name: _flaw(applied, logged.get(applied.position)) for name, applied in readers.items()}
     return {name: flaw for name, flaw in found.items() if flaw is not None}
 

@@ -259,14 +259,14 @@ kept_metadata = sa.MetaData(schema="orderflow_kept")
 """The read models as they were before a rebuild, until they are released."""
 
 
-def _like(table: sa.Table) -> sa.Table:
+def like(table: sa.Table, into: sa.MetaData, name: str = "") -> sa.Table:
     """A table with the same columns and key, and no second index."""
     key = sa.PrimaryKeyConstraint(*(column.name for column in table.primary_key))
     columns = (sa.Column(column.name, column.type, nullable=column.nullable) for column in table.columns)
-    return sa.Table(table.name, kept_metadata, *columns, key)
+    return sa.Table(name or table.name, into, *columns, key)
 
 
-kept = {table.name: _like(table) for table in (orders, timeline, anomalies, effects)}
+kept = {table.name: like(table, kept_metadata) for table in (orders, timeline, anomalies, effects)}
 
 vault_metadata = sa.MetaData(schema="orderflow_vault")
 
