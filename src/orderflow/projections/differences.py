@@ -127,9 +127,10 @@ def _examples(old: sa.Table, new: sa.Table, key: Sequence[str], columns: Sequenc
 
 
 def _example(row: sa.Row[Any], key: Sequence[str], columns: Sequence[str]) -> Example:
-    was, stays = row[0], row[1]
-    old = dict(zip(columns, row[2 : 2 + len(columns)], strict=True))
-    new = dict(zip(columns, row[2 + len(columns) :], strict=True))
+    values: list[Any] = list(row)
+    was, stays, texts = values[0], values[1], values[2:]
+    old = dict(zip(columns, texts[: len(columns)], strict=True))
+    new = dict(zip(columns, texts[len(columns) :], strict=True))
     unequal = [name for name in columns if old[name] != new[name]] if was and stays else []
     place = {name: str((old if was else new)[name]) for name in key if name != "store"}
     return Example(
