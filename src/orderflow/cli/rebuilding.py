@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Annotated, Final
 
 import msgspec
 import typer
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from orderflow.app import PROJECTIONS, App
 from orderflow.cli import means
@@ -56,17 +57,16 @@ def rebuild(
     known = {projection.name: projection for projection in PROJECTIONS}
     for name in projections or ():
         means.one_of("projection", name, [*known])
-    found: list[dict[str, object]] = []
+    done: list[_Done] = []
     with means.opened(ctx) as app, bar() as shown:
         for name in projections or known:
             for store in sorted(app.tenants):
-                one = _done(app, store, known[name], wish, shown)
-                found.append({"projection": name, "store": store, **one})
+                done.append(_carried_out(app, store, known[name], wish, shown))
                 if not as_json:
-                    _tell(found[-1], wish, means.means(ctx).command)
+                    _tell(done[-1], wish, means.means(ctx).command)
     if as_json:
-        means.print_json([{key: _plain(value) for key, value in one.items()} for one in found])
-    if compare and any(one["differ"] for one in found):
+        means.print_json([_plain(one) for one in done])
+    if compare and any(one.found is not None and one.found.count for one in done):
         raise typer.Exit(means.REFUSED)
 
 
@@ -77,14 +77,24 @@ def _wish(*, compare: bool, back: bool, release: bool) -> _Wish:
     return wishes[0] if wishes else _Wish.REBUILD
 
 
-def _done(app: App, store: str, projection: Projection, wish: _Wish, shown: Progress) -> dict[str, object]:
-    """What was done with one read model, and what was found on the way."""
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What was done with one read model: where it stands now, what differed, how many former rows were released."""
+
+    projection: str
+    store: str
+    position: int = 0
+    found: Differences | None = None
+    released: int = 0
+
+
+def _carried_out(app: App, store: str, projection: Projection, wish: _Wish, shown: Progress) -> _Done:
     if wish is _Wish.RELEASE:
-        return {"released": transact(app.engine, lambda conn: beside.release(conn, store, projection))}
+        released = transact(app.engine, lambda conn: beside.release(conn, store, projection))
+        return _Done(projection.name, store, released=released)
     with app.engine.connect() as conn:
         head = log.head(conn, store)
-    task = shown.add_task(f"{projection.name} of {store}", total=head)
-    told = partial(_move, shown, task)
+    told = partial(_move, shown, shown.add_task(f"{projection.name} of {store}", total=head))
     work: Callable[..., Differences] = {
         _Wish.COMPARE: beside.compare,
         _Wish.BACK: beside.back,
@@ -95,11 +105,11 @@ def _done(app: App, store: str, projection: Projection, wish: _Wish, shown: Prog
     except NothingKeptError as error:
         raise means.Failure(str(error), means.REFUSED) from None
     place = found.position if wish is _Wish.COMPARE else _caught_up(app, store, projection, head)
-    return {"position": place, "differ": found.count, "found": found}
+    return _Done(projection.name, store, place, found)
 
 
-def _move(shown: Progress, task: object, position: int) -> None:
-    shown.update(task, completed=position)  # type: ignore[arg-type]  # rich's ids are ints
+def _move(shown: Progress, task: TaskID, position: int) -> None:
+    shown.update(task, completed=position)
 
 
 def _caught_up(app: App, store: str, projection: Projection, head: int) -> int:
@@ -116,23 +126,20 @@ def _caught_up(app: App, store: str, projection: Projection, head: int) -> int:
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
-def _tell(one: dict[str, object], wish: _Wish, command: str) -> None:
-    name = f"{one['projection']} of {one['store']}"
-    if wish is _Wish.RELEASE:
-        means.say(f"{name}: {one['released']} former rows released")
+def _tell(one: _Done, wish: _Wish, command: str) -> None:
+    name, found = f"{one.projection} of {one.store}", one.found
+    if found is None:
+        means.say(f"{name}: {one.released} former rows released")
         return
-    found = one["found"]
-    assert isinstance(found, Differences)
     done = {
-        _Wish.REBUILD: f"rebuilt up to position {one['position']}, ",
-        _Wish.BACK: f"back at the former one, up to position {one['position']}, ",
-        _Wish.COMPARE: "",
-    }[wish]
+        _Wish.REBUILD: f"rebuilt up to position {one.position}, ",
+        _Wish.BACK: f"back at the former one, up to position {one.position}, ",
+    }.get(wish, "")
     means.say(f"{name}: {done}{found.count} of {found.rows} rows differ{_by_kind(found)}")
     for line in _examples(found):
         means.say(f"  {line}")
     if found.count and wish is not _Wish.COMPARE:
-        again = f"{command} rebuild {one['projection']}"
+        again = f"{command} rebuild {one.projection}"
         means.say(f"  the former one is kept: `{again} --back` swaps it in again, `{again} --release` gives it up")
 
 
@@ -178,5 +185,10 @@ def _short(value: str | None, begin: int) -> str:
     return f"{'...' if begin else ''}{value[begin:end]}{'...' if len(value) > end else ''}"
 
 
-def _plain(value: object) -> object:
-    return msgspec.to_builtins(value) if isinstance(value, Differences) else value
+def _plain(one: _Done) -> dict[str, object]:
+    """For programs."""
+    said: dict[str, object] = {"projection": one.projection, "store": one.store}
+    if one.found is None:
+        return said | {"released": one.released}
+    found: dict[str, object] = msgspec.to_builtins(one.found)
+    return found | said | {"position": one.position, "compared_at": one.found.position, "differ": one.found.count}

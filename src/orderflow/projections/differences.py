@@ -71,7 +71,7 @@ def compared(conn: sa.Connection, store: str, position: int, old: sa.Table, new:
     changed, only_old, only_new = conn.execute(_COUNTS).one()
     examples = conn.exec_driver_sql(_examples(old, new, key, columns))
     return Differences(
-        projection=old.name,
+        projection=str(old.name),
         store=store,
         position=position,
         rows=rows,
@@ -145,7 +145,7 @@ def _text(value: object) -> str | None:
 
 
 def _names(columns: sa.sql.base.ReadOnlyColumnCollection[str, sa.Column[object]]) -> list[str]:
-    return [column.name for column in columns]
+    return [str(column.name) for column in columns]  # a name of SQLAlchemy's is no plain text
 
 
 def _list(names: Sequence[str]) -> str:
