@@ -34,6 +34,7 @@ from orderflow.projections import Projection
 from orderflow.projections.anomalies import Anomalies
 from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
+from orderflow.projections.planner import Planner
 from orderflow.projections.timeline import Timeline
 from orderflow.relay import Relay, Tenant, Windows
 from orderflow.store import embedded
@@ -41,6 +42,8 @@ from orderflow.store.connect import connect
 from orderflow.store.vault import Vault, VaultError, master_key, open_vault
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects())
+READERS: Final = (*(projection.name for projection in PROJECTIONS), Planner.name)
+"""Everybody who follows the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -279,9 +279,38 @@ def test_rebuild_changes_nothing(stage):
         stage.place(ready=True)
     stage.run("pull")
     before = stage.run("orders", "list", "--json").data
-    assert f"timeline of {STORE}: rebuilt up to position 6" in stage.run("rebuild", "timeline").out
+    said = stage.run("rebuild", "timeline").out
+    assert said == f"timeline of {STORE}: rebuilt up to position 6, 0 of 6 rows differ\n"
     assert len(stage.run("rebuild").out.splitlines()) == 4
     assert stage.run("orders", "list", "--json").data == before
+
+
+def test_an_edited_read_model_is_found_mended_kept_and_released(stage, engine):
+    order_id = stage.place(ready=True)
+    stage.place()
+    stage.run("pull")
+    assert stage.run("rebuild", "--compare", "orders").out == f"orders of {STORE}: 0 of 2 rows differ\n"
+    assert stage.run("rebuild", "orders", "--back", code=1).err == (f"orderflow: no former orders of {STORE} is kept\n")
+    edit = "UPDATE orderflow.orders SET status = 'COMPLETED' WHERE order_id = :order"
+    with engine.begin() as conn:
+        conn.execute(sa.text(edit), {"order": order_id})
+    said = stage.run("rebuild", "--compare", "orders", code=1).out.splitlines()
+    assert said == [
+        f"orders of {STORE}: 1 of 2 rows differ at position 3: 1 changed (status 1)",
+        f"  order_id={order_id}: status COMPLETED -> READY",
+    ]
+    [found] = stage.run("rebuild", "--compare", "orders", "--json", code=1).data
+    assert (found["differ"], found["rows"], found["columns"]) == (1, 2, {"status": 1})
+    change = {"key": {"order_id": order_id}, "old": {"status": "COMPLETED"}, "new": {"status": "READY"}}
+    assert found["examples"] == [change]
+    assert stage.run("orders", "list", "--json").data[-1]["status"] == "COMPLETED"
+    assert "--back" in stage.run("rebuild", "orders").out
+    stage.run("rebuild", "--compare")
+    stage.run("rebuild", "orders", "--back")
+    assert stage.run("rebuild", "--compare", "orders", code=1).out.splitlines() == said
+    stage.run("rebuild", "orders", "--back")
+    assert stage.run("rebuild", "orders", "--release").out == f"orders of {STORE}: 2 former rows released\n"
+    assert "exclude" in stage.run("rebuild", "orders", "--release", "--back", code=2).err
 
 
 def test_rebuild_beside_a_worker(stage):
@@ -299,13 +328,34 @@ def test_verify_names_the_first_bad_row(stage, engine):
     for _ in range(2):
         stage.place(ready=True)
     stage.run("pull")
-    assert stage.run("verify").out == f"the log of {STORE} is whole: 4 events\n"
-    assert stage.run("verify", STORE, "--json").data == [
-        {"store": STORE, "events": 4, "damage": None, "position": None}
-    ]
+    assert stage.run("verify").out == (
+        f"the log of {STORE} is whole: 4 events\n"
+        f"the readers of {STORE} have missed nothing: orders 4, timeline 4, anomalies 4, effects 4, planner 4\n"
+    )
+    [said] = stage.run("verify", STORE, "--json").data
+    assert said["readers"][0] == {"reader": "orders", "position": 4, "applied": 4, "flaw": None}
+    assert {name: said[name] for name in ("store", "events", "damage", "position")} == {
+        "store": STORE,
+        "events": 4,
+        "damage": None,
+        "position": None,
+    }
     with engine.begin() as conn:  # as a superuser who means harm
         conn.execute(sa.text("SET session_replication_role = replica"))
         conn.execute(sa.text("UPDATE orderflow.events SET clear = replace(clear, '20', '21') WHERE position = 3"))
     said = stage.run("verify", STORE, code=1)
     assert "damaged at position 3: its contents do not match its leaf" in said.err
     assert stage.run("verify", "--json", code=1).data[0]["position"] == 3
+
+
+def test_verify_names_the_reader_that_missed_something(stage, engine):
+    for _ in range(2):
+        stage.place(ready=True)
+    stage.run("pull")
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE orderflow.checkpoints SET count = 1 WHERE reader = 'timeline'"))
+    said = stage.run("verify", code=1)
+    assert said.err == (f"orderflow: timeline of {STORE} has applied 1 events up to position 4: 3 were never applied\n")
+    assert "3 were never applied" in stage.run("doctor", code=1).out
+    stage.run("rebuild", "timeline")
+    stage.run("verify")

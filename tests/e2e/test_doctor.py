@@ -74,6 +74,7 @@ def test_a_sound_installation_is_ready(tmp_path):
         assert {check for check, one in found.items() if one["level"] == "ok"} >= {
             *("disk", "database", "role", "schema", "encoding", "durability", "writing", "connections", "encryption"),
             *("database clock", "master key", "pauses", "readers", "effects", "outcomes", "orders"),
+            *("completeness", "machine"),
             *("Glopal", "Glopal's clock", "old orders", "events", "newest orders", "environment", "money", "shop"),
             *("shadow", "mode"),
         }

@@ -15,8 +15,9 @@ from orderflow.domain import events as e
 from orderflow.domain.events import Effect, Event, HoldReason, Ids, Position, ShopState, Sighting
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Projection, catch_up
+from orderflow.projections import Projection, beside, catch_up
 from orderflow.projections.anomalies import Anomalies
+from orderflow.projections.differences import Differences
 from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
 from orderflow.projections.timeline import Timeline
@@ -155,6 +156,13 @@ def read_all(
         if not count_:
             return applied
         applied += count_
+
+
+def anew(
+    engine: sa.Engine, store: str, projection: Projection, policy: StorePolicy = POLICY, page: int = 500
+) -> Differences:
+    """Rebuild, and what differed."""
+    return beside.rebuild(engine, store, projection, policy, lambda _: None, page)
 
 
 def dump(engine: sa.Engine, store: str, projection: Projection) -> list[tuple[object, ...]]:

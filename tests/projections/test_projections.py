@@ -13,7 +13,7 @@ from orderflow.domain.evolve import fold
 from orderflow.domain.machine import Report
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import as_of
-from orderflow.projections import Step, catch_up, rebuild, reset
+from orderflow.projections import Step, catch_up
 from orderflow.projections.orders import Orders
 from orderflow.projections.timeline import Timeline
 from orderflow.store import log, progress
@@ -21,9 +21,7 @@ from orderflow.store.log import INTAKE
 from orderflow.store.tables import anomalies, timeline
 from orderflow.store.tables import orders as orders_table
 
-from .telling import ALL, POLICY, details, dump, history, order, read_all, tell
-
-BY_NAME = pytest.mark.parametrize("projection", ALL, ids=lambda projection: projection.name)
+from .telling import ALL, POLICY, anew, details, dump, history, order, read_all, tell
 
 
 def full_fold(engine: sa.Engine, store: str, order_id: str) -> orders.Order:
@@ -46,8 +44,11 @@ def test_live_equals_rebuilt(app, store, seed):
     live = {projection.name: dump(app, store, projection) for projection in ALL}
     assert all(live.values())
     for projection in ALL:
-        *_, last = rebuild(app, store, projection, POLICY, batch=rng.choice([7, 13, 500]))
-        assert last == 90
+        found = anew(app, store, projection, page=rng.choice([7, 13, 500]))
+        assert (found.position, found.count, found.rows) == (90, 0, len(live[projection.name]))
+        with app.begin() as conn:
+            conn.execute(sa.delete(projection.table).where(projection.table.c.store == store))
+        assert anew(app, store, projection, page=rng.choice([7, 13, 500])).only_new == len(live[projection.name])
         assert dump(app, store, projection) == live[projection.name], projection.name
 
 
@@ -171,7 +172,7 @@ def test_many_processes_together(app, store):
     read_all(app, store)
     live = {one.name: dump(app, store, one) for one in ALL}
     for one in ALL:
-        list(rebuild(app, store, one, POLICY))
+        assert anew(app, store, one).count == 0
         assert dump(app, store, one) == live[one.name]
 
 
@@ -184,39 +185,8 @@ def test_read_models_at_different_places_share_what_they_can(app, store):
     read_all(app, store, batch=10)
     live = {one.name: dump(app, store, one) for one in ALL}
     for one in ALL:
-        list(rebuild(app, store, one, POLICY))
+        assert anew(app, store, one).count == 0, one.name
         assert dump(app, store, one) == live[one.name], one.name
-
-
-def test_a_rebuild_waits_for_who_is_reading(app, store):
-    """Emptied while another process fills it, a read model would lack what came before: that is waited for."""
-    tell(app, store, *history(8, 30))
-    done = threading.Event()
-
-    def anew() -> None:
-        list(rebuild(app, store, Timeline(), POLICY))
-        done.set()
-
-    with app.begin() as conn:
-        catch_up(conn, store, [Timeline()], POLICY, batch=10)
-        thread = threading.Thread(target=anew)
-        thread.start()
-        assert not done.wait(0.3)
-    thread.join(10)
-    assert [row[1] for row in dump(app, store, Timeline())] == list(range(1, 31))
-
-
-@BY_NAME
-def test_a_reset_empties_one_store_only(app, store, projection):
-    """The same read model of other stores stays."""
-    for one in (store, f"{store}-2"):
-        tell(app, one, *history(9, 40))
-        read_all(app, one)
-    kept = dump(app, f"{store}-2", projection)
-    with app.begin() as conn:
-        reset(conn, store, projection)
-    assert dump(app, store, projection) == []
-    assert dump(app, f"{store}-2", projection) == kept
 
 
 def test_a_snapshot_of_another_machine_is_ignored(app, owner, store):
@@ -259,7 +229,7 @@ def test_the_policy_of_today_judges(app, store):
     held = sa.select(orders_table.c.held).where(orders_table.c.store == store)
     with app.begin() as conn:
         assert conn.scalar(held) == ["environment"]
-    list(rebuild(app, store, Orders(), StorePolicy(environment="test")))
+    assert anew(app, store, Orders(), StorePolicy(environment="test")).columns["held"] == 1
     with app.begin() as conn:
         assert conn.scalar(held) == []
 

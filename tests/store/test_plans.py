@@ -26,7 +26,7 @@ FILL = (
     SELECT 'acme', 'o' || n, 'glopal', 'fetch', 0, true, now() + make_interval(mins => n - 50), n % 5 = 0
     FROM generate_series(1, {MANY}) n
     """,
-    f"INSERT INTO orderflow.checkpoints SELECT 'orders', 'acme', n FROM generate_series(1, {MANY}) n",
+    f"INSERT INTO orderflow.checkpoints SELECT 'orders', 'acme', n, n, sha256('x') FROM generate_series(1, {MANY}) n",
     f"INSERT INTO orderflow.cursors (store, seq, cursor) SELECT 'acme', n, 'e' || n FROM generate_series(1, {MANY}) n",
     "ANALYZE orderflow.events, orderflow.streams, orderflow.outbox, orderflow.checkpoints, orderflow.cursors",
 )

@@ -7,31 +7,36 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow.store import progress
+from orderflow.store.applied import Applied, nothing
 from orderflow.store.progress import CursorMovedError
 
 from .writing import rows
 
 
+def at(position: int) -> Applied:
+    return Applied(position, position, b"h" * 32)
+
+
 def test_a_reader_is_claimed_by_one(app, store):
     """While one transaction reads in its name everybody else is told so at once; other names and stores are free."""
     with app.begin() as one, app.begin() as two:
-        assert progress.claim(one, ["orders"], store) == {"orders": 0}
+        assert progress.claim(one, ["orders"], store) == {"orders": nothing(store)}
         assert progress.claim(two, ["orders"], store) == {}
-        assert progress.claim(two, ["timeline"], store) == {"timeline": 0}
-        assert progress.claim(two, ["orders"], f"{store}-2") == {"orders": 0}
-        progress.advance(one, ["orders"], store, 5)
+        assert progress.claim(two, ["timeline"], store) == {"timeline": nothing(store)}
+        assert progress.claim(two, ["orders"], f"{store}-2") == {"orders": nothing(f"{store}-2")}
+        progress.advance(one, store, {"orders": at(5)})
     with app.begin() as two:
-        assert progress.claim(two, ["orders"], store) == {"orders": 5}
+        assert progress.claim(two, ["orders"], store) == {"orders": at(5)}
 
 
 def test_a_place_that_was_rolled_back_was_never_reached(app, store):
     """The checkpoint lives and dies with the transaction that did the work."""
     with app.connect() as conn:
         progress.claim(conn, ["orders"], store)
-        progress.advance(conn, ["orders"], store, 5)
+        progress.advance(conn, store, {"orders": at(5)})
         conn.rollback()
     with app.begin() as conn:
-        assert progress.claim(conn, ["orders"], store) == {"orders": 0}
+        assert progress.claim(conn, ["orders"], store) == {"orders": nothing(store)}
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 16, 500])
@@ -39,7 +44,7 @@ def test_checkpoints_are_trimmed(app, store, step):
     """Whatever the size of the batches, old checkpoints do not pile up, and the newest stays."""
     for position in range(1, 25 * step, step):
         with app.begin() as conn:
-            progress.advance(conn, ["orders"], store, position)
+            progress.advance(conn, store, {"orders": at(position)})
             assert progress.positions(conn, ["orders"], store)["orders"] == position
     kept = rows(app, "SELECT position FROM orderflow.checkpoints WHERE store = :s", s=store)
     assert (position,) in kept
@@ -59,11 +64,11 @@ def test_reset_waits_for_who_is_reading(app, store):
         progress.claim(conn, ["orders"], store)
         thread = threading.Thread(target=reset)
         thread.start()
-        progress.advance(conn, ["orders"], store, 7)
+        progress.advance(conn, store, {"orders": at(7)})
         assert not done.wait(0.2)
     thread.join(5)
     with app.begin() as conn:
-        assert progress.claim(conn, ["orders"], store) == {"orders": 0}
+        assert progress.claim(conn, ["orders"], store) == {"orders": nothing(store)}
 
 
 def test_a_cursor_moves_by_compare_and_set(app, store):

@@ -43,7 +43,7 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "pull": "running:pull",
     "import": "importing:import_",
     "migrate": "running:migrate",
-    "rebuild": "checking:rebuild",
+    "rebuild": "rebuilding:rebuild",
     "verify": "checking:verify",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",

@@ -1,73 +1,25 @@
-"""Commands that recompute: rebuild the read models, verify the log.
+"""The command that recomputes the log, and what its readers say they applied of it.
 
-They never change the log.
+It never changes either.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from orderflow.app import PROJECTIONS, App
+from orderflow.app import READERS
 from orderflow.cli import means
-from orderflow.projections import Projection, catch_up
-from orderflow.projections import rebuild as rebuild_one
 from orderflow.store import log, progress
-from orderflow.store.connect import transact
+from orderflow.store.applied import flaws
 from orderflow.store.log import LogDamagedError
 from orderflow.store.verify import verify as verify_log
-
-
-def rebuild(
-    ctx: typer.Context,
-    projections: Annotated[
-        list[str] | None,
-        typer.Argument(help=f"{', '.join(p.name for p in PROJECTIONS)}; all without it.", metavar="[PROJECTION]..."),
-    ] = None,
-    *,
-    as_json: means.AsJson = False,
-) -> None:
-    """Fill read models anew from the first event of every store. No side effect can come of it.
-
-    Every batch is whole by itself: after an interruption lists are short, and say so, until a worker or another rebuild
-    has gone on from there.
-    """
-    known = {projection.name: projection for projection in PROJECTIONS}
-    for name in projections or ():
-        means.one_of("projection", name, [*known])
-    done: list[dict[str, object]] = []
-    with means.opened(ctx) as app, bar() as shown:
-        for name in projections or known:
-            for store in sorted(app.tenants):
-                done.append({"projection": name, "store": store, "position": _rebuilt(app, store, known[name], shown)})
-                if not as_json:
-                    means.say(f"{name} of {store}: rebuilt up to position {done[-1]['position']}")
-    if as_json:
-        means.print_json(done)
-
-
-def _rebuilt(app: App, store: str, projection: Projection, shown: Progress) -> int:
-    """Rebuild one read model up to where the log stands now; a running worker may do a part of it. The place."""
-    with app.engine.connect() as conn:
-        head = log.head(conn, store)
-    task = shown.add_task(f"{projection.name} of {store}", total=head)
-    for done in rebuild_one(app.engine, store, projection, app.policy(store)):
-        shown.update(task, completed=done)
-    while True:
-        with app.engine.connect() as conn:
-            place = progress.positions(conn, [projection.name], store)[projection.name]
-        shown.update(task, completed=place)
-        if place >= head:
-            return place
-        if not transact(app.engine, lambda conn: catch_up(conn, store, [projection], app.policy(store))):
-            time.sleep(0.05)  # a worker reads right now
 
 
 def verify(
@@ -76,13 +28,16 @@ def verify(
     *,
     as_json: means.AsJson = False,
 ) -> None:
-    """Recompute contiguity, contents and hash chain of the log. Exit code 1 names the first bad row."""
-    found: list[dict[str, object]] = []
+    """Recompute contiguity, contents and hash chain of the log, and what its readers have applied of it.
+
+    Exit code 1 names the first bad row, and every reader that missed or doubled an event.
+    """
+    found: list[dict[str, Any]] = []
     with means.opened(ctx) as app, bar() as shown:
         for name in means.stores(app, store):
             with app.engine.connect() as conn:
                 task = shown.add_task(f"log of {name}", total=log.head(conn, name))
-                found.append(_verified(conn, name, shown, task))
+                found.append(_verified(conn, name, shown, task) | {"readers": _readers(conn, name)})
     if as_json:
         means.print_json(found)
     for one in found:
@@ -90,8 +45,32 @@ def verify(
             means.complain(str(one["damage"]))
         elif not as_json:
             means.say(f"the log of {one['store']} is whole: {one['events']} events")
-    if any(one["damage"] for one in found):
+        _tell(one, as_json=as_json)
+    if any(one["damage"] or _flawed(one) for one in found):
         raise typer.Exit(means.REFUSED)
+
+
+def _readers(conn: sa.Connection, store: str) -> list[dict[str, object]]:
+    """What each reader has applied, and what is wrong with that."""
+    applied = progress.applied(conn, READERS, store)
+    wrong = flaws(conn, store, applied)
+    return [
+        {"reader": name, "position": one.position, "applied": one.count, "flaw": wrong.get(name)}
+        for name, one in applied.items()
+    ]
+
+
+def _flawed(one: dict[str, Any]) -> list[dict[str, Any]]:
+    return [reader for reader in one["readers"] if reader["flaw"]]
+
+
+def _tell(one: dict[str, Any], *, as_json: bool) -> None:
+    flawed = _flawed(one)
+    for reader in flawed:
+        means.complain(f"{reader['reader']} of {one['store']} {reader['flaw']}")
+    if not flawed and not as_json:
+        told = ", ".join(f"{reader['reader']} {reader['applied']}" for reader in one["readers"])
+        means.say(f"the readers of {one['store']} have missed nothing: {told}")
 
 
 def _verified(conn: sa.Connection, store: str, shown: Progress, task: TaskID) -> dict[str, object]:

@@ -11,13 +11,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from orderflow.app import PROJECTIONS, App
+from orderflow.app import READERS, App
 from orderflow.doctor.finding import Finding, failure, ok, warning
+from orderflow.domain import machine
 from orderflow.projections.planner import Planner
 from orderflow.store import log, progress
+from orderflow.store.applied import flaws
 from orderflow.store.vault import VaultError, key
 
-READERS: Final = (*(projection.name for projection in PROJECTIONS), Planner.name)
 FAR_BEHIND: Final = 500
 """Events that a worker reads within seconds."""
 LATE: Final = timedelta(minutes=10)
@@ -31,6 +32,8 @@ def checked(conn: sa.Connection, app: App, store: str, command: str) -> Iterator
     yield _pull(conn, app, store, now, command)
     yield _pauses(conn, store, command)
     yield _readers(conn, store, command)
+    yield _completeness(conn, store, command)
+    yield _machine(conn, store, command)
     yield _overdue(conn, store, command)
     yield _unknown(conn, store, now, command)
     yield _waiting(conn, store, command)
@@ -92,6 +95,31 @@ def _readers(conn: sa.Connection, store: str, command: str) -> Finding:
     if max(behind.values()) < FAR_BEHIND:
         return ok("readers", f"a little behind: {told}", store)
     return warning("readers", f"behind the log: {told}", f"start a worker: `{command} work`", store)
+
+
+def _completeness(conn: sa.Connection, store: str, command: str) -> Finding:
+    """Whether every reader has applied every event up to where it stands."""
+    flawed = flaws(conn, store, progress.applied(conn, READERS, store))
+    if not flawed:
+        return ok("completeness", "no reader has missed or doubled an event", store)
+    told = "; ".join(f"{name} {flaw}" for name, flaw in flawed.items())
+    models = [name for name in flawed if name != Planner.name]
+    mend = f"`{command} rebuild {' '.join(models)}`" if models else "a sweep plans what was missed, within minutes"
+    return failure("completeness", told, f"`{command} verify` first; then {mend}", store)
+
+
+def _machine(conn: sa.Connection, store: str, command: str) -> Finding:
+    """Whether the orders of the read model were all judged by today's state machine."""
+    count = conn.execute(_JUDGED_OTHERWISE, {"store": store}).scalar_one()
+    if not count:
+        return ok("machine", f"every order is judged by version {machine.VERSION}", store)
+    mend = f"`{command} rebuild`; until then they are folded from their streams, which is slower"
+    return warning("machine", f"{count} orders were judged by another version than {machine.VERSION}", mend, store)
+
+
+_JUDGED_OTHERWISE: Final = sa.text(
+    f"SELECT count(*) FROM orderflow.orders WHERE store = :store AND machine <> {machine.VERSION}"
+)
 
 
 def _overdue(conn: sa.Connection, store: str, command: str) -> Finding:

@@ -6,21 +6,30 @@ It never changes an order; change the table, rebuild, and history is judged anew
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import sqlalchemy as sa
 
 from orderflow.domain import events as e
 from orderflow.domain.machine import REPORT, Report, Status, Verdict, judge
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Step, shown
+from orderflow.projections.rows import insert
+from orderflow.projections.steps import Step
 from orderflow.store.tables import anomalies
 
 
+@dataclass(frozen=True, slots=True)
 class Anomalies:
     """Leaps, conflicts, overrulings, evidence, and what could not be read."""
 
-    name = "anomalies"
-    table = anomalies
+    name: ClassVar[str] = "anomalies"
+    last_only: ClassVar[bool] = False
+    table: sa.Table = anomalies
+
+    def into(self, table: sa.Table) -> Anomalies:
+        """With its rows in `table`."""
+        return replace(self, table=table)
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """A row for each anomaly that a step shows."""
@@ -37,8 +46,7 @@ class Anomalies:
             for step in steps
             for kind, detail in found_in(step)
         ]
-        if rows:
-            conn.execute(sa.insert(anomalies), [shown(row) for row in rows])
+        insert(conn, self.table, rows)
 
 
 def found_in(step: Step) -> Iterator[tuple[str, str]]:

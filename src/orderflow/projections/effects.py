@@ -5,18 +5,19 @@ It never drives anything: the outbox does, and that is not rebuilt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from orderflow.domain import events as e
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Step, shown
+from orderflow.projections.rows import upsert
+from orderflow.projections.steps import Step
 from orderflow.store.tables import effects
 
-_STATE = {
+_STATE: Final = {
     e.EffectIntended: "intended",
     e.EffectUnknown: "unknown",
     e.EffectNotExecuted: "to be retried",
@@ -25,34 +26,60 @@ _STATE = {
     e.EffectExhausted: "exhausted",
     e.EffectClosed: "closed",
 }
-_ENDED = ("delivered", "refused", "exhausted", "closed")
+_ENDED: Final = ("delivered", "refused", "exhausted", "closed")
+_EMPTY: Final[dict[str, Any]] = {
+    "target": "",
+    "state": "",
+    "attempts": 0,
+    "look_ups": 0,
+    "reason": "",
+    "first_intent_at": None,
+    "ended_at": None,
+}
+
+_KEY: Final = ("order_id", "destination", "effect", "generation")
+Key = tuple[str, str, str, int]
 
 
+@dataclass(frozen=True, slots=True)
 class Effects:
     """Intents and outcomes by outbox key. Reads that were answered are no side effects and are left out."""
 
-    name = "effects"
-    table = effects
+    name: ClassVar[str] = "effects"
+    last_only: ClassVar[bool] = False
+    table: sa.Table = effects
+
+    def into(self, table: sa.Table) -> Effects:
+        """With its rows in `table`."""
+        return replace(self, table=table)
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """Intents open a row, outcomes move it, look-ups are counted."""
         del policy
-        for step in steps:
-            line = _line(step)
-            if line is None:
-                continue
-            values = shown(line)
-            key = {"store": store, "order_id": step.record.order_id, **_key(step.event)}
-            empty = {"target": "", "state": "", "attempts": 0, "look_ups": 0, "reason": ""}
-            row = insert(effects).values({**key, **empty, **values})
-            if "look_ups" in values:
-                values = {"look_ups": effects.c.look_ups + 1}
-            conn.execute(row.on_conflict_do_update(index_elements=list(key), set_=values, where=_moves(step.event)))
+        told = [(_key(step), line) for step in steps if (line := _line(step)) is not None]
+        if not told:
+            return
+        rows = self._standing(conn, store, {key[0] for key, _ in told})
+        for key, line in told:
+            rows[key] = _moved(rows.get(key, _EMPTY), line)
+        touched = dict.fromkeys(key for key, _ in told)
+        upsert(
+            conn, self.table, [{"store": store, **dict(zip(_KEY, key, strict=True)), **rows[key]} for key in touched]
+        )
+
+    def _standing(self, conn: sa.Connection, store: str, order_ids: Iterable[str]) -> dict[Key, dict[str, Any]]:
+        """The rows that these orders have."""
+        query = sa.text(
+            f"SELECT {', '.join((*_KEY, *_EMPTY))} FROM {self.table} "
+            "WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[]))"
+        )
+        found = conn.execute(query, {"store": store, "order_ids": list(order_ids)})
+        return {(row[0], row[1], row[2], row[3]): dict(zip(_EMPTY, row[4:], strict=True)) for row in found}
 
 
-def _key(event: Any) -> dict[str, Any]:
-    destination = event.effect.destination.value
-    return {"destination": destination, "effect": event.effect.value, "generation": event.generation}
+def _key(step: Step) -> Key:
+    event: Any = step.event
+    return step.record.order_id, event.effect.destination.value, event.effect.value, event.generation
 
 
 def _line(step: Step) -> dict[str, Any] | None:
@@ -73,6 +100,8 @@ def _line(step: Step) -> dict[str, Any] | None:
     return line
 
 
-def _moves(event: e.Event) -> sa.ColumnElement[bool] | None:
+def _moved(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
     """An effect that has ended stays as it ended, whatever is learnt late; look-ups are counted all the same."""
-    return None if isinstance(event, e.LookedUp) else effects.c.ended_at.is_(None)
+    if "look_ups" in line:
+        return row | {"look_ups": row["look_ups"] + 1}
+    return row if row["ended_at"] is not None else row | line

@@ -6,38 +6,42 @@ It never holds anything personal.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from orderflow import codec
 from orderflow.domain import machine
 from orderflow.domain.attention import attention
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy, held
-from orderflow.projections import Step, last_of_each, shown
+from orderflow.projections.rows import upsert
+from orderflow.projections.steps import Step, last_of_each
 from orderflow.store.log import INTAKE
 from orderflow.store.tables import orders
 
 
+@dataclass(frozen=True, slots=True)
 class Orders:
     """Everything that operators and BI ask of an order as it stands."""
 
-    name = "orders"
-    table = orders
+    name: ClassVar[str] = "orders"
+    last_only: ClassVar[bool] = True
+    table: sa.Table = orders
+
+    def into(self, table: sa.Table) -> Orders:
+        """With its rows in `table`."""
+        return replace(self, table=table)
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """The last step of each order replaces its row."""
         rows = [
-            shown(_row(store, order_id, step.after, policy))
+            _row(store, order_id, step.after, policy)
             for order_id, step in last_of_each(steps).items()
             if order_id != INTAKE
         ]
-        if rows:
-            upsert = insert(orders)
-            values = {name: upsert.excluded[name] for name in rows[0] if name not in ("store", "order_id")}
-            conn.execute(upsert.on_conflict_do_update(index_elements=["store", "order_id"], set_=values), rows)
+        upsert(conn, self.table, rows)
 
 
 def _row(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:

@@ -1,40 +1,42 @@
 """The planner writes the outbox: for every order touched by new facts, what is due now becomes rows.
 
 It is no projection and is never rebuilt; it never sends anything, and what it plans is asked of the fold again before
-it is done.
+it is done. It never plans on a fold that another version of the machine made: such an order is folded anew.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
 
 import sqlalchemy as sa
 
+from orderflow.domain import machine
 from orderflow.domain.due import Due, effects_due
 from orderflow.domain.events import Destination, Effect, RetryRequested
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import load
-from orderflow.projections import Step
+from orderflow.projections.steps import Step
 from orderflow.store import outbox, progress
 from orderflow.store.log import INTAKE
-from orderflow.store.tables import orders
+from orderflow.store.outbox import Key, Planned, Replanned, Row
 
 
 class Planner:
     """Plans for the orders that the next events of a store touch."""
 
-    name = "planner"
+    name: ClassVar[str] = "planner"
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """What is due for each order after its last step becomes rows."""
-        news: dict[str, list[Step]] = defaultdict(list)
+        news: dict[str, list[Step]] = {}
         for step in steps:
-            news[step.record.order_id].append(step)
-        for order_id, told in sorted(news.items()):
-            if order_id != INTAKE:
-                plan(conn, store, order_id, told[-1].after, policy, told)
+            if step.record.order_id != INTAKE:
+                news.setdefault(step.record.order_id, []).append(step)
+        orders = {order_id: told[-1].after for order_id, told in sorted(news.items())}
+        plan(conn, store, orders, policy, news)
 
 
 def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "", limit: int = 200) -> str | None:
@@ -42,63 +44,99 @@ def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "",
 
     What is due here but was not planned when the facts came fell due because machine, policy or mapping changed: it
     is planned *parked*. A deploy never fires effects. Takes turns with `Planner`, and comes no further while that is at
-    work: from an older history it would take away what that has just planned.
+    work: from an older history it would take away what that has just planned. What another version of the machine
+    thinks is closed may not be: that is asked of the fold too.
     """
     if not progress.claim(conn, [Planner.name], store):
         return after
-    query = sa.select(orders.c.order_id).where(
-        orders.c.store == store, orders.c.order_id > after, orders.c.status.not_in(("COMPLETED", "CANCELLED"))
-    )
-    order_ids = list(conn.scalars(query.order_by(orders.c.order_id).limit(limit)))
-    for order_id in order_ids:
-        plan(conn, store, order_id, load(conn, store, order_id), policy)
+    order_ids = list(conn.scalars(_OPEN, {"store": store, "after": after, "limit": limit}))
+    plan(conn, store, {order_id: load(conn, store, order_id) for order_id in order_ids}, policy)
     return order_ids[-1] if len(order_ids) == limit else None
 
 
-def plan(
-    conn: sa.Connection, store: str, order_id: str, order: Order, policy: StorePolicy, news: Sequence[Step] = ()
-) -> None:
-    """Let the outbox rows of one order say what is due for it. Rows with an intent belong to the relay.
-
-    `news` are the steps that led to `order`. Without any, what is due and was not planned yet is planned parked.
+_OPEN: Final = sa.text(
+    f"""
+    SELECT order_id FROM orderflow.orders
+    WHERE store = :store AND order_id > :after
+      AND (status NOT IN ('COMPLETED', 'CANCELLED') OR machine <> {machine.VERSION})
+    ORDER BY order_id LIMIT :limit
     """
+)
+
+
+def plan(
+    conn: sa.Connection,
+    store: str,
+    orders: Mapping[str, Order],
+    policy: StorePolicy,
+    news: Mapping[str, Sequence[Step]] | None = None,
+) -> None:
+    """Let the outbox rows of `orders` say what is due for them. Rows with an intent belong to the relay.
+
+    `news` are the steps that led to each order. Without any, what is due and was not planned yet is planned parked.
+    """
+    changes = _Changes()
+    standing = outbox.rows_of_many(conn, store, list(orders))
+    for order_id, order in orders.items():
+        rows = standing.get(order_id, ())
+        _plan_one(changes, store, order_id, order, rows, policy, news[order_id] if news else ())
+    outbox.rewrite(conn, changes.removed, changes.changed, changes.planned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What is to become of the outbox."""
+
+    removed: list[Key] = field(default_factory=list)
+    changed: list[Replanned] = field(default_factory=list)
+    planned: list[Planned] = field(default_factory=list)
+
+
+def _plan_one(
+    changes: _Changes,
+    store: str,
+    order_id: str,
+    order: Order,
+    rows: Sequence[Row],
+    policy: StorePolicy,
+    news: Sequence[Step],
+) -> None:
     due = {_key(store, order_id, one): one for one in effects_due(order, policy)}
-    for row in outbox.rows_of(conn, store, order_id):
+    for row in rows:
         one = due.pop(row.key, None)
         if row.state != "planned":
             if not _under_way(order, row.key):
-                outbox.change(conn, row.key, next_at=row.now)  # its end was learnt past the row: the relay takes it out
-            continue
-        if one is not None and one.target == row.target:
-            _keep(conn, row, one, policy, news)
+                # Its end was learnt past the row: the relay takes it out.
+                changes.changed.append(Replanned(row.key, row.now, row.parked, row.shadow, row.reason))
+        elif one is not None and one.target == row.target:
+            changes.changed.extend(_kept(row, one, policy, news))
         elif row.attempt == 0:
-            outbox.remove(conn, row.key)  # superseded: no intent was ever made, so the key is free again
+            changes.removed.append(row.key)  # superseded: no intent was ever made, so the key is free again
             if one is not None:
-                _put(conn, row.key, one, policy, news)
-        else:
-            outbox.change(conn, row.key, next_at=row.now, parked=False)  # the relay closes it
-    for key, one in due.items():
-        _put(conn, key, one, policy, news)
+                changes.planned.append(_new(row.key, one, policy, news))
+        else:  # the relay closes it
+            changes.changed.append(Replanned(row.key, row.now, parked=False, shadow=row.shadow, reason=row.reason))
+    changes.planned.extend(_new(key, one, policy, news) for key, one in due.items())
 
 
-def _under_way(order: Order, key: outbox.Key) -> bool:
+def _under_way(order: Order, key: Key) -> bool:
     slot = order.slot(Destination(key.destination))
     return slot is not None and (slot.effect, slot.generation) == (key.effect, key.generation)
 
 
-def _keep(conn: sa.Connection, row: outbox.Row, one: Due, policy: StorePolicy, news: Sequence[Step]) -> None:
+def _kept(row: Row, one: Due, policy: StorePolicy, news: Sequence[Step]) -> list[Replanned]:
     """A failing read keeps its back-off; otherwise the fold says when. What is parked stays so until it is freed."""
     next_at = max(one.not_before, row.next_at) if row.failures else one.not_before
-    freed = bool(news) and _freed(row, policy, news)
-    if freed:
-        outbox.change(conn, row.key, next_at=next_at, parked=False, shadow=policy.shadow, reason="")
-    elif row.parked and news and policy.shadow:
-        outbox.change(conn, row.key, next_at=next_at, parked=False)  # the relay looks whether the request has changed
-    elif next_at != row.next_at:
-        outbox.change(conn, row.key, next_at=next_at)
+    if news and _freed(row, policy, news):
+        return [Replanned(row.key, next_at, parked=False, shadow=policy.shadow, reason="")]
+    if row.parked and news and policy.shadow:  # the relay looks whether the request has changed
+        return [Replanned(row.key, next_at, parked=False, shadow=row.shadow, reason=row.reason)]
+    if next_at != row.next_at:
+        return [Replanned(row.key, next_at, row.parked, row.shadow, row.reason)]
+    return []
 
 
-def _freed(row: outbox.Row, policy: StorePolicy, news: Sequence[Step]) -> bool:
+def _freed(row: Row, policy: StorePolicy, news: Sequence[Step]) -> bool:
     """Did a person ask for it, or would it have left the outbox and come back, had each step been planned by itself?
 
     Other news free nothing: an order's routine fetch must not fire what waits for a person.
@@ -109,17 +147,17 @@ def _freed(row: outbox.Row, policy: StorePolicy, news: Sequence[Step]) -> bool:
     return asked or any(_none_of(row, effects_due(step.after, policy)) for step in news)
 
 
-def _none_of(row: outbox.Row, due: Sequence[Due]) -> bool:
+def _none_of(row: Row, due: Sequence[Due]) -> bool:
     effect, generation = row.key.effect, row.key.generation
     return all((one.effect, one.generation, one.target) != (effect, generation, row.target) for one in due)
 
 
-def _put(conn: sa.Connection, key: outbox.Key, one: Due, policy: StorePolicy, news: Sequence[Step]) -> None:
+def _new(key: Key, one: Due, policy: StorePolicy, news: Sequence[Step]) -> Planned:
     """A new row. Reads change nothing in the world, so they are neither parked nor in shadow."""
     reads = one.effect.reads
     parked, shadow = not reads and not news, not reads and policy.shadow
-    outbox.plan(conn, key, target=one.target, reads=reads, next_at=one.not_before, parked=parked, shadow=shadow)
+    return Planned(key, one.target, reads, one.not_before, parked, shadow)
 
 
-def _key(store: str, order_id: str, due: Due) -> outbox.Key:
-    return outbox.Key(store, order_id, due.destination.value, due.effect.value, due.generation)
+def _key(store: str, order_id: str, due: Due) -> Key:
+    return Key(store, order_id, due.destination.value, due.effect.value, due.generation)

@@ -6,20 +6,29 @@ It never shows bodies; a line is made of what stands in clear.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import sqlalchemy as sa
 
 from orderflow.domain import events as e
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Step, shown
+from orderflow.projections.rows import insert
+from orderflow.projections.steps import Step
 from orderflow.store.tables import timeline
 
 
+@dataclass(frozen=True, slots=True)
 class Timeline:
     """What happened to an order, in the order we learnt it."""
 
-    name = "timeline"
-    table = timeline
+    name: ClassVar[str] = "timeline"
+    last_only: ClassVar[bool] = False
+    table: sa.Table = timeline
+
+    def into(self, table: sa.Table) -> Timeline:
+        """With its rows in `table`."""
+        return replace(self, table=table)
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """A line for each step."""
@@ -38,7 +47,7 @@ class Timeline:
             }
             for step in steps
         ]
-        conn.execute(sa.insert(timeline), [shown(row) for row in rows])
+        insert(conn, self.table, rows)
 
 
 def summary(event: e.Event) -> str:

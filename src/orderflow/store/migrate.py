@@ -67,18 +67,22 @@ def sql(url: str = "postgresql+psycopg://", revision: str = "head") -> str:
 
 def differences(url: str) -> list[str]:
     """Where a migrated database differs from ``store/tables.py``; empty when both say the same."""
-    from orderflow.store.tables import metadata  # noqa: PLC0415 (upgrade must work without it)
+    from orderflow.store.tables import kept_metadata, metadata  # noqa: PLC0415 (upgrade must work without it)
 
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
-        options = {
-            "version_table_schema": SCHEMA,
-            "include_schemas": True,
-            "include_name": lambda name, kind, _: kind != "schema" or name == SCHEMA,
-            "compare_type": True,
-        }
-        found = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
-    return [str(difference) for difference in found]
+        return [str(difference) for one in (metadata, kept_metadata) for difference in _between(connection, one)]
+
+
+def _between(connection: sa.Connection, metadata: sa.MetaData) -> list[object]:
+    """Where the schema of `metadata` differs from it."""
+    options = {
+        "version_table_schema": SCHEMA,
+        "include_schemas": True,
+        "include_name": lambda name, kind, _: kind != "schema" or name == metadata.schema,
+        "compare_type": True,
+    }
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
 
 def _config(url: str) -> Config:

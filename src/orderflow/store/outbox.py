@@ -130,6 +130,92 @@ def remove(conn: sa.Connection, key: Key, *, fence: int | None = None) -> bool:
     return conn.execute(sa.delete(outbox).where(*_is(key, fence))).rowcount > 0
 
 
+# --- many rows by one statement ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A row as it is to stand in the outbox."""
+
+    key: Key
+    target: str
+    reads: bool
+    next_at: datetime
+    parked: bool = False
+    shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Replanned:
+    """A planned row as it is to be from now on."""
+
+    key: Key
+    next_at: datetime
+    parked: bool
+    shadow: bool
+    reason: str
+
+
+def rows_of_many(conn: sa.Connection, store: str, order_ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The open rows of these orders, locked against workers until the transaction ends; an order without is missing."""
+    found: dict[str, list[Row]] = {}
+    for row in map(_row, conn.execute(_ROWS_OF_MANY, {"store": store, "order_ids": list(order_ids)})):
+        found.setdefault(row.key.order_id, []).append(row)
+    return found
+
+
+_ROWS_OF_MANY: Final = sa.text(
+    f"SELECT {', '.join(_COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
+    "WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[])) "
+    "ORDER BY order_id, destination, effect, generation FOR UPDATE"
+)
+
+
+def rewrite(
+    conn: sa.Connection, removed: Sequence[Key], changed: Sequence[Replanned], planned: Sequence[Planned]
+) -> None:
+    """Take rows out, change others, then put new ones in. A new row whose key exists already leaves that as it is."""
+    if removed:
+        conn.execute(_REMOVE, _arrays(removed))
+    if changed:
+        values = {name: [getattr(one, name) for one in changed] for name in ("next_at", "parked", "shadow", "reason")}
+        conn.execute(_REPLAN, _arrays([one.key for one in changed]) | values)
+    if planned:
+        names = ("target", "reads", "next_at", "parked", "shadow")
+        values = {name: [getattr(one, name) for one in planned] for name in names}
+        conn.execute(_PLAN, _arrays([one.key for one in planned]) | values)
+
+
+def _arrays(keys: Sequence[Key]) -> dict[str, list[Any]]:
+    return {name: [getattr(key, name) for key in keys] for name in _KEY}
+
+
+_KEYS: Final = (
+    "CAST(:store AS text[]), CAST(:order_id AS text[]), CAST(:destination AS text[]), CAST(:effect AS text[]), "
+    "CAST(:generation AS int[])"
+)
+_REMOVE: Final = sa.text(f"DELETE FROM orderflow.outbox WHERE ({', '.join(_KEY)}) IN (SELECT * FROM unnest({_KEYS}))")
+_REPLAN: Final = sa.text(
+    f"""
+    UPDATE orderflow.outbox o SET next_at = n.next_at, parked = n.parked, shadow = n.shadow, reason = n.reason
+    FROM unnest({_KEYS}, CAST(:next_at AS timestamptz[]), CAST(:parked AS bool[]), CAST(:shadow AS bool[]),
+                CAST(:reason AS text[])) AS n ({", ".join(_KEY)}, next_at, parked, shadow, reason)
+    WHERE ({", ".join(f"o.{name}" for name in _KEY)}) = ({", ".join(f"n.{name}" for name in _KEY)})
+    """
+)
+_PLAN: Final = sa.text(
+    f"""
+    INSERT INTO orderflow.outbox ({", ".join(_KEY)}, target, reads, next_at, parked, shadow)
+    SELECT * FROM unnest({_KEYS}, CAST(:target AS text[]), CAST(:reads AS bool[]), CAST(:next_at AS timestamptz[]),
+                         CAST(:parked AS bool[]), CAST(:shadow AS bool[]))
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+# --- when, and what a row is ------------------------------------------------------------------------------------------
+
+
 _NEXT_TIME: Final = sa.text(
     """
     SELECT min(greatest(next_at, lease_until)) FROM orderflow.outbox

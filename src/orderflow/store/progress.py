@@ -6,73 +6,106 @@ a tail of dead versions that every reader has to walk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from orderflow.store.applied import Applied, nothing
 from orderflow.store.tables import checkpoints, cursors, pauses
 
 _KEPT: Final = 8
 """At most so many older checkpoints of a reader are left standing between trims."""
 
 
-def claim(conn: sa.Connection, readers: Sequence[str], store: str) -> dict[str, int]:
-    """The positions that `readers` have come to, held for this transaction.
+def claim(conn: sa.Connection, readers: Sequence[str], store: str) -> dict[str, Applied]:
+    """What `readers` have applied, held for this transaction.
 
-    One that another process holds right now is missing. The positions are read by a statement of their own: it must see
+    One that another process holds right now is missing. The places are read by a statement of their own: it must see
     what the former holder committed.
     """
     held = [name for name, got in conn.execute(_CLAIM, {"readers": list(readers), "store": store}) if got]
-    return positions(conn, held, store) if held else {}
+    return applied(conn, held, store) if held else {}
 
 
 def positions(conn: sa.Connection, readers: Sequence[str], store: str) -> dict[str, int]:
     """How far each of `readers` has come; 0 before it began."""
-    return {name: place or 0 for name, place in conn.execute(_PLACES, {"readers": list(readers), "store": store})}
+    return {name: one.position for name, one in applied(conn, readers, store).items()}
 
 
+def applied(conn: sa.Connection, readers: Sequence[str], store: str) -> dict[str, Applied]:
+    """What each of `readers` has applied; `nothing` before it began."""
+    found = conn.execute(_APPLIED, {"readers": list(readers), "store": store})
+    return {name: nothing(store) if place is None else Applied(place, *rest) for name, place, *rest in found}
+
+
+_LOCK: Final = "hashtextextended({} || ' ' || :store, 1)"
 _CLAIM: Final = sa.text(
-    """
-    SELECT r.name, pg_try_advisory_xact_lock(hashtextextended(r.name || ' ' || :store, 1))
-    FROM unnest(CAST(:readers AS text[])) AS r (name)
-    """
+    f"SELECT r.name, pg_try_advisory_xact_lock({_LOCK.format('r.name')}) "
+    "FROM unnest(CAST(:readers AS text[])) AS r (name)"
 )
-_PLACES: Final = sa.text(
+_APPLIED: Final = sa.text(
     """
-    SELECT r.name, (
-        SELECT c.position FROM orderflow.checkpoints c
+    SELECT r.name, c.position, c.count, c.hash
+    FROM unnest(CAST(:readers AS text[])) AS r (name) LEFT JOIN LATERAL (
+        SELECT * FROM orderflow.checkpoints c
         WHERE c.reader = r.name AND c.store = :store ORDER BY c.position DESC LIMIT 1
-    )
-    FROM unnest(CAST(:readers AS text[])) AS r (name)
+    ) AS c ON true
     """
 )
 
 
-def advance(conn: sa.Connection, readers: Sequence[str], store: str, position: int) -> None:
-    """Record that `readers` have read up to `position`. Only under `claim`."""
-    keep = position - position % _KEPT
-    conn.execute(_ADVANCE, {"readers": list(readers), "store": store, "position": position, "keep": keep})
+def advance(conn: sa.Connection, store: str, places: Mapping[str, Applied]) -> None:
+    """Record what each reader has applied by now. Only under `claim`."""
+    if not places:
+        return
+    arguments = {
+        "store": store,
+        "readers": list(places),
+        "positions": [one.position for one in places.values()],
+        "counts": [one.count for one in places.values()],
+        "hashes": [one.hash for one in places.values()],
+    }
+    conn.execute(_ADVANCE, arguments)
 
 
 _ADVANCE: Final = sa.text(
-    """
-    WITH trimmed AS (
-        DELETE FROM orderflow.checkpoints
-        WHERE reader = ANY (CAST(:readers AS text[])) AND store = :store AND position < :keep
+    f"""
+    WITH given AS (
+        SELECT * FROM unnest(CAST(:readers AS text[]), CAST(:positions AS bigint[]), CAST(:counts AS bigint[]),
+                             CAST(:hashes AS bytea[])) AS g (reader, position, count, hash)
+    ), trimmed AS (
+        DELETE FROM orderflow.checkpoints c USING given
+        WHERE c.reader = given.reader AND c.store = :store AND c.position < given.position - given.position % {_KEPT}
     )
-    INSERT INTO orderflow.checkpoints (reader, store, position)
-    SELECT r.name, :store, :position FROM unnest(CAST(:readers AS text[])) AS r (name)
+    INSERT INTO orderflow.checkpoints (reader, store, position, count, hash)
+    SELECT reader, :store, position, count, hash FROM given
     """
 )
+
+
+def wait_for(conn: sa.Connection, reader: str, store: str) -> Applied:
+    """What `reader` has applied. Waits for whoever reads in its name now, and keeps everybody out until the end."""
+    conn.execute(_WAIT, {"reader": reader, "store": store})
+    return applied(conn, [reader], store)[reader]
+
+
+_WAIT: Final = sa.text(f"SELECT pg_advisory_xact_lock({_LOCK.format('CAST(:reader AS text)')})")
+
+
+def put(conn: sa.Connection, reader: str, store: str, there: Applied | None) -> None:
+    """Put `reader` where it has not come by itself; None takes it away. Only under `wait_for`."""
+    conn.execute(sa.delete(checkpoints).where(checkpoints.c.reader == reader, checkpoints.c.store == store))
+    if there is not None:
+        advance(conn, store, {reader: there})
 
 
 def reset(conn: sa.Connection, reader: str, store: str) -> None:
     """Let `reader` begin anew. Waits for whoever reads in its name right now, and keeps everybody out until the end."""
-    conn.execute(sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))"), {"name": f"{reader} {store}"})
-    conn.execute(sa.delete(checkpoints).where(checkpoints.c.reader == reader, checkpoints.c.store == store))
+    wait_for(conn, reader, store)
+    put(conn, reader, store, None)
 
 
 # --- pull cursors ---------------------------------------------------------------------------------------------------

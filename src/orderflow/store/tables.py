@@ -95,6 +95,8 @@ checkpoints = sa.Table(
     _text("reader"),
     _text("store"),
     _number("position", "last position read; inserted and trimmed, the newest counts"),
+    _number("count", "events applied on the way there"),
+    sa.Column("hash", sa.LargeBinary, nullable=False, doc="the chain over them, as the reader computed it"),
     sa.PrimaryKeyConstraint("reader", "store", "position"),
 )
 
@@ -264,6 +266,19 @@ effects = sa.Table(
     _at("ended_at", null=True),
     sa.PrimaryKeyConstraint("store", "order_id", "destination", "effect", "generation"),
 )
+
+kept_metadata = sa.MetaData(schema="orderflow_kept")
+"""The read models as they were before a rebuild, until they are released."""
+
+
+def like(table: sa.Table, into: sa.MetaData, name: str = "") -> sa.Table:
+    """A table with the same columns and key, and no second index."""
+    key = sa.PrimaryKeyConstraint(*(column.name for column in table.primary_key))
+    columns = (sa.Column(column.name, column.type, nullable=column.nullable) for column in table.columns)
+    return sa.Table(name or table.name, into, *columns, key)
+
+
+kept = {table.name: like(table, kept_metadata) for table in (orders, timeline, anomalies, effects)}
 
 vault_metadata = sa.MetaData(schema="orderflow_vault")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -18,7 +18,7 @@ from orderflow.cli.means import wall_clock
 from orderflow.domain.due import effects_due
 from orderflow.domain.policy import held
 from orderflow.orders import load
-from orderflow.projections import Projection, planner, rebuild
+from orderflow.projections import beside, planner
 from orderflow.sandbox import Difference, Glopal, Row, Shop, compare
 from orderflow.store import log, progress
 from orderflow.store.log import INTAKE, LogDamagedError
@@ -136,20 +136,9 @@ def damage(app: App, store: str) -> list[str]:
 
 
 def rebuilt(app: App) -> Iterator[str]:
-    """Rebuild every read model from position 1 and name those that come out differently."""
+    """Make every read model anew from position 1 and name those that come out differently."""
     for projection in PROJECTIONS:
         for store in sorted(app.tenants):
-            before = _contents(app, store, projection)
-            for _ in rebuild(app.engine, store, projection, app.policy(store)):
-                pass
-            after = _contents(app, store, projection)
-            if before != after:
-                changed = sum(one != other for one, other in zip(before, after, strict=False))
-                yield f"{projection.name} of {store}: {len(before)} rows before, {len(after)} after, {changed} differ"
-
-
-def _contents(app: App, store: str, projection: Projection) -> list[tuple[Any, ...]]:
-    table = projection.table
-    with app.engine.connect() as conn:
-        query = sa.select(table).where(table.c.store == store).order_by(*table.primary_key.columns)
-        return [tuple(row) for row in conn.execute(query)]
+            found = beside.compare(app.engine, store, projection, app.policy(store), lambda _: None)
+            if found.count:
+                yield f"{projection.name} of {store}: {found.count} of {found.rows} rows differ"

@@ -1,0 +1,185 @@
+"""A read model made anew beside the live one, compared with it row by row, swapped in, and kept until released.
+
+It never touches the outbox or the log, and nobody sees it half done: all of it is one transaction, and until that ends
+workers and readers go on with the live rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Final
+
+import sqlalchemy as sa
+
+from orderflow.domain.policy import StorePolicy
+from orderflow.projections import Projection
+from orderflow.projections.differences import Differences, compared, exchange
+from orderflow.projections.steps import Folds, Step, last_of_each, steps_of
+from orderflow.store import log, progress
+from orderflow.store.applied import Applied, further, links, nothing
+from orderflow.store.connect import transact
+from orderflow.store.log import LogDamagedError
+from orderflow.store.tables import kept, like
+
+PAGE: Final = 5000
+FOLDS: Final = 20_000
+"""Orders in memory: so many to twice as many folds, and so many last steps. What is older is folded again."""
+
+Told = Callable[[int], None]
+"""Is told the position that was reached."""
+
+
+class NothingKeptError(LookupError):
+    """There is no former read model to go back to."""
+
+
+def compare(
+    engine: sa.Engine, store: str, projection: Projection, policy: StorePolicy, told: Told, page: int = PAGE
+) -> Differences:
+    """Where the live read model of `store` differs from one made anew up to the same position. Nothing is left behind.
+
+    While the rows are compared (not while they are made) the projection waits.
+    """
+
+    def work(conn: sa.Connection) -> Differences:
+        beside, live, _ = _level(conn, _Making(store, projection, policy, told, page))
+        return compared(conn, store, live.position, projection.table, beside)
+
+    return transact(engine, work)
+
+
+def rebuild(
+    engine: sa.Engine, store: str, projection: Projection, policy: StorePolicy, told: Told, page: int = PAGE
+) -> Differences:
+    """Swap in the read model of `store` made anew. What differed was the old one, which is kept.
+
+    Where nothing differs, nothing is swapped, and a former one that is kept stays. The new one stands where the live
+    one stood; from there on it is caught up as ever.
+    """
+
+    def work(conn: sa.Connection) -> Differences:
+        beside, live, made = _level(conn, _Making(store, projection, policy, told, page))
+        found = compared(conn, store, live.position, projection.table, beside)
+        if found.count:
+            exchange(conn, projection.table, beside)
+            _keep(conn, store, projection, beside, live)
+        progress.put(conn, projection.name, store, made)
+        return found
+
+    return transact(engine, work)
+
+
+def back(
+    engine: sa.Engine, store: str, projection: Projection, policy: StorePolicy, told: Told, page: int = PAGE
+) -> Differences:
+    """Swap the kept read model in again; the present one is kept in its place.
+
+    The kept one first gets the events since it was replaced, by the program that runs now. Raises `NothingKeptError`.
+    """
+    former = kept[projection.table.name]
+
+    def work(conn: sa.Connection) -> Differences:
+        live = progress.wait_for(conn, projection.name, store)
+        [was] = progress.applied(conn, [_kept(projection)], store).values()
+        if was == nothing(store):
+            raise NothingKeptError(f"no former {projection.name} of {store} is kept")
+        making = _Making(store, projection.into(former), policy, told, page)
+        made = _filled(conn, making, was, live.position)
+        found = compared(conn, store, live.position, projection.table, former)
+        exchange(conn, projection.table, former)
+        progress.put(conn, _kept(projection), store, live)
+        progress.put(conn, projection.name, store, made)
+        return found
+
+    return transact(engine, work)
+
+
+def release(conn: sa.Connection, store: str, projection: Projection) -> int:
+    """Give up the kept read model of `store`; how many rows it had."""
+    progress.wait_for(conn, projection.name, store)
+    progress.put(conn, _kept(projection), store, None)
+    former = kept[projection.table.name]
+    return conn.execute(sa.delete(former).where(former.c.store == store)).rowcount
+
+
+def is_kept(conn: sa.Connection, store: str, projection: Projection) -> int | None:
+    """The position at which the kept read model of `store` was replaced; None if none is kept."""
+    return progress.positions(conn, [_kept(projection)], store)[_kept(projection)] or None
+
+
+def _kept(projection: Projection) -> str:
+    return f"{projection.name}~kept"
+
+
+def _keep(conn: sa.Connection, store: str, projection: Projection, old: sa.Table, applied: Applied) -> None:
+    former = kept[projection.table.name]
+    columns = [column.name for column in former.columns]
+    conn.execute(sa.delete(former).where(former.c.store == store))
+    conn.execute(sa.insert(former).from_select(columns, sa.select(*(old.c[name] for name in columns))))
+    progress.put(conn, _kept(projection), store, applied)
+
+
+# --- making it --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What a read model is made with."""
+
+    store: str
+    projection: Projection
+    policy: StorePolicy
+    told: Told
+    page: int
+    folds: Folds = field(default_factory=lambda: Folds(FOLDS))
+
+
+def _level(conn: sa.Connection, making: _Making) -> tuple[sa.Table, Applied, Applied]:
+    """The read model anew in a table of this transaction, at the place where the live one stands, and is held.
+
+    What the live one has applied, and what the new one has.
+    """
+    store, live = making.store, making.projection
+    beside = _beside(live.table)
+    key = ", ".join(column.name for column in beside.primary_key)
+    conn.exec_driver_sql(
+        f"CREATE TEMPORARY TABLE {beside.name} (LIKE {live.table}, PRIMARY KEY ({key})) ON COMMIT DROP"
+    )
+    making = replace(making, projection=live.into(beside))
+    near = progress.positions(conn, [live.name], store)[live.name]
+    applied = _filled(conn, making, nothing(store), near)
+    held = progress.wait_for(conn, live.name, store)
+    applied = _filled(conn, making, applied, held.position)
+    conn.exec_driver_sql(f"ANALYZE {beside}")
+    return beside, held, applied
+
+
+@cache
+def _beside(table: sa.Table) -> sa.Table:
+    return like(table, sa.MetaData(schema="pg_temp"), f"{table.name}_beside")
+
+
+def _filled(conn: sa.Connection, making: _Making, applied: Applied, upto: int) -> Applied:
+    """Give the events after `applied` up to position `upto` to a projection whose rows are nobody else's.
+
+    Orders stand where their streams say: snapshots are what is being checked.
+    """
+    store, projection = making.store, making.projection
+    last: dict[str, Step] = {}
+    while applied.position < upto:
+        records = log.read(conn, store, applied.position, min(making.page, upto - applied.position))
+        if not records:
+            raise LogDamagedError(store, applied.position + 1, "it is missing")
+        steps = steps_of(conn, store, records, making.folds, snapshots=False)
+        applied = further(applied, records, links(conn, store, applied.position, records[-1].position))
+        if projection.last_only:
+            last |= last_of_each(steps)
+        if not projection.last_only or len(last) >= FOLDS:
+            projection.apply(conn, store, [*last.values()] if projection.last_only else steps, making.policy)
+            last = {}
+        making.told(applied.position)
+    if last:
+        projection.apply(conn, store, [*last.values()], making.policy)
+    return applied
