@@ -5,7 +5,7 @@ It never lets two writers build on the same history: every append here names the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from orderflow import codec
 from orderflow.domain import machine
@@ -24,7 +25,7 @@ from orderflow.store import log
 from orderflow.store.connect import transact
 from orderflow.store.entry import Entry
 from orderflow.store.tables import orders
-from orderflow.store.vault import Vault, keys_of, seal
+from orderflow.store.vault import Key, Vault, keys_of, seal
 
 _META: Final = msgspec.json.encode({"machine": machine.VERSION}).decode()
 
@@ -56,6 +57,15 @@ def load(conn: sa.Connection, store: str, order_id: str) -> Order:
     return fold(map(codec.decode, log.read_stream(conn, store, order_id, after=order.version)), order)
 
 
+def load_all(conn: sa.Connection, store: str, order_ids: Collection[str]) -> dict[str, Order]:
+    """Each order as `load` gives it; all together in two statements."""
+    found = conn.execute(_SNAPSHOTS, {"store": store, "order_ids": list(order_ids)})
+    orders = {order_id: codec.thaw_order(snapshot) for order_id, snapshot in found}
+    begun = {order_id: orders.get(order_id) or Order() for order_id in order_ids}
+    tails = log.read_tails(conn, store, {order_id: order.version for order_id, order in begun.items()})
+    return {order_id: fold(map(codec.decode, tails[order_id]), order) for order_id, order in begun.items()}
+
+
 def as_of(conn: sa.Connection, store: str, order_id: str, version: int) -> Order:
     """The order as it was at `version`."""
     if version == 0:
@@ -72,6 +82,11 @@ def _snapshot(conn: sa.Connection, store: str, order_id: str) -> Order | None:
     return None if snapshot is None else codec.thaw_order(snapshot)
 
 
+_SNAPSHOTS: Final = sa.select(orders.c.order_id, orders.c.snapshot).where(
+    orders.c.store == sa.bindparam("store"),
+    orders.c.order_id == sa.any_(sa.cast(sa.bindparam("order_ids"), ARRAY(sa.Text))),
+    orders.c.machine == machine.VERSION,
+)
 _SNAPSHOT: Final = sa.select(orders.c.snapshot).where(
     orders.c.store == sa.bindparam("store"),
     orders.c.order_id == sa.bindparam("order_id"),
@@ -106,10 +121,19 @@ def unit(
     """The log entries of `facts`, bodies sealed."""
     personal = any(fact.body is not None for fact in facts)
     key = keys_of(conn, vault, store, [order_id])[order_id] if personal else None
+    return sealed_unit(vault, key, order_id, facts, expected)
+
+
+def sealed_unit(
+    vault: Vault, key: Key | None, order_id: str, facts: Iterable[Fact], expected: int | None = None
+) -> log.Unit:
+    """The log entries of `facts`, bodies sealed under the order's `key`: needed where any fact has one."""
     entries = []
     for fact in facts:
         kind, clear = codec.encode(fact.event)
         event_id: UUID = uuid4()
+        if fact.body is not None and key is None:
+            raise ValueError(f"no key to seal the body of {fact.source_id}")
         body = None if fact.body is None or key is None else seal(vault, key, fact.body, event_id, "body")
         entries.append(Entry(order_id, kind, fact.source, fact.source_id, clear, None, body, _META, event_id))
     return log.Unit(tuple(entries), expected)

@@ -5,7 +5,7 @@ It never knows what an event means, and never skips a hole: a hole can only be d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -154,6 +154,30 @@ def read_stream(
         if record.version != expected:
             raise LogDamagedError(store, record.position, f"version {expected} of order {order_id} is missing")
     return found
+
+
+_READ_TAILS: Final = sa.text(
+    f"""
+    SELECT {", ".join(f"e.{name}" for name in Record.__slots__)}
+    FROM unnest(CAST(:order_ids AS text[]), CAST(:after AS bigint[])) AS w (order_id, after)
+    JOIN orderflow.events e ON e.store = :store AND e.order_id = w.order_id AND e.version > w.after
+    ORDER BY e.order_id, e.version
+    """
+)
+
+
+def read_tails(conn: sa.Connection, store: str, after: Mapping[str, int]) -> dict[str, list[Record]]:
+    """Each order's events after the version named for it, in order. Raises `LogDamagedError` where one is missing."""
+    values = {"store": store, "order_ids": list(after), "after": list(after.values())}
+    tails: dict[str, list[Record]] = {order_id: [] for order_id in after}
+    for row in conn.execute(_READ_TAILS, values):
+        record = Record(*row)
+        tail = tails[record.order_id]
+        expected = after[record.order_id] + len(tail) + 1
+        if record.version != expected:
+            raise LogDamagedError(store, record.position, f"version {expected} of order {record.order_id} is missing")
+        tail.append(record)
+    return tails
 
 
 def head(conn: sa.Connection, store: str) -> int:
