@@ -25,7 +25,7 @@ def plan(engine: sa.Engine, store: str, order_id: str, place=SHOP, *, after: flo
 
 def lease(engine: sa.Engine, store: str, seconds: float = 60.0, owner: str = "w") -> outbox.Row | None:
     with engine.begin() as conn:
-        rows = leases.lease(conn, owner, seconds, [store])
+        rows = leases.lease(conn, owner, seconds, [(store, "shop"), (store, "glopal")])
     return rows[0] if rows else None
 
 
@@ -72,7 +72,7 @@ def test_two_workers_never_take_the_same_row(app, store):
     plan(app, store, "a", after=1)
     plan(app, store, "b", after=2)
     with app.begin() as one, app.begin() as two, app.begin() as three:
-        rows = [leases.lease(conn, "w", 60.0, [store]) for conn in (one, two, three)]
+        rows = [leases.lease(conn, "w", 60.0, [(store, "shop")]) for conn in (one, two, three)]
     assert [[row.key.order_id for row in found] for found in rows] == [["a"], ["b"], []]
 
 

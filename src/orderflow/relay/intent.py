@@ -37,28 +37,26 @@ _log = logging.getLogger("orderflow")
 T = TypeVar("T")
 
 
-def prepare(
-    relay: Relay, most: int = 1, *, stores: Sequence[str] | None = None, full: Collection[Place] = ()
-) -> list[Call | Row]:
-    """Lease up to `most` rows of one store and get ready to act on them, in one transaction.
+def prepare(relay: Relay, most: int = 1, places: Sequence[Place] | None = None) -> list[Call | Row]:
+    """Lease up to `most` rows of one destination of a store and get ready to act on them, in one transaction.
 
-    Of each: a `Call`, or the row itself if that was all; empty if nothing is due. The store is the first of `stores`
-    (all, by name) that has rows due outside the `full` places. Where news about an order came in between, nothing was
-    done about it, and its row comes up again.
+    Of each: a `Call`, or the row itself if that was all; empty if nothing is due. The destination is the first of
+    `places` (all of the relay's without) that has rows due. Where news about an order came in between, nothing was done
+    about it, and its row comes up again.
     """
     started = relay.boottime()
-    among = sorted(relay.tenants) if stores is None else stores
+    among = relay.places if places is None else places
     while True:
-        prepared = transact(relay.engine, lambda conn: _prepare(conn, relay, most, among, full, started))
+        prepared = transact(relay.engine, lambda conn: _prepare(conn, relay, most, among, started))
         if prepared is not None:
             return prepared
 
 
 def _prepare(
-    conn: sa.Connection, relay: Relay, most: int, stores: Sequence[str], full: Collection[Place], started: float
+    conn: sa.Connection, relay: Relay, most: int, places: Sequence[Place], started: float
 ) -> list[Call | Row] | None:
     """None if there was news about every order."""
-    rows = leases.lease(conn, relay.owner, relay.windows.lease, stores, most, full)
+    rows = leases.lease(conn, relay.owner, relay.windows.lease, places, most)
     if not rows:
         return []
     store = rows[0].key.store
@@ -98,7 +96,9 @@ def _written(conn: sa.Connection, store: str, writes: Sequence[tuple[Turn, Due]]
     if not writes:
         return []
     turns, dues = [turn for turn, _ in writes], [due for _, due in writes]
-    taken = {(key.order_id, key.destination) for key in leases.open_rows(conn, store, [t.row.key.order_id for t in turns])}
+    taken = {
+        (key.order_id, key.destination) for key in leases.open_rows(conn, store, [t.row.key.order_id for t in turns])
+    }
     return [
         _safely(turn, partial(_write, turn, due, taken, started))
         for turn, due in zip(equipped(conn, turns, dues), dues, strict=True)

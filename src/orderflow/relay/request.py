@@ -155,9 +155,7 @@ def equipped(conn: sa.Connection, turns: Sequence[Turn], dues: Sequence[Due]) ->
     keys = keys_of(conn, vault, store, [turn.row.key.order_id for turn in turns])
     drafts = [turn for turn, due in zip(turns, dues, strict=True) if due.effect is Effect.DRAFT]
     found = _sealed_details(conn, vault, store, drafts, keys)
-    return [
-        replace(turn, key=keys[turn.row.key.order_id], details=found.get(turn.row.key.order_id)) for turn in turns
-    ]
+    return [replace(turn, key=keys[turn.row.key.order_id], details=found.get(turn.row.key.order_id)) for turn in turns]
 
 
 def _sealed_details(

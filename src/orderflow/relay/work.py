@@ -19,7 +19,7 @@ from orderflow.domain.events import Destination, Effect
 from orderflow.domain.order import Order, Slot
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import Fact, ahead
-from orderflow.store.leases import Change
+from orderflow.store.leases import Change, Place
 from orderflow.store.outbox import Row
 from orderflow.store.vault import Key, Vault
 
@@ -67,6 +67,11 @@ class Relay:
     boottime: Callable[[], float]
     rng: random.Random = field(default_factory=random.Random)
     windows: Windows = field(default_factory=Windows)
+
+    @property
+    def places(self) -> list[Place]:
+        """Every destination of every store."""
+        return [(store, place.value) for store in sorted(self.tenants) for place in self.tenants[store].connectors]
 
     def backoff(self, tries: int) -> float:
         """Seconds to wait after so many tries: capped exponential, full jitter."""

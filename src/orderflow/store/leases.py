@@ -5,7 +5,7 @@ It never waits for a row that another worker is at, and never writes one whose f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -17,38 +17,41 @@ from orderflow.store.outbox import COLUMNS, Key, Row, row_of
 Place = tuple[str, str]
 """A destination of a store."""
 
-_READY: Final = """
-    o.store = s.store AND NOT o.parked
+_CLOCK: Final = "clock AS MATERIALIZED (SELECT orderflow.wall_clock() AS now)"
+_PLACES: Final = """
+    places AS MATERIALIZED (
+        SELECT p.store, p.destination, p.turn
+        FROM unnest(CAST(:stores AS text[]), CAST(:destinations AS text[])) WITH ORDINALITY
+            AS p (store, destination, turn)
+        WHERE NOT EXISTS (
+            SELECT FROM orderflow.pauses WHERE pauses.store = p.store AND pauses.scope = p.destination)
+    )
+"""
+_FREE: Final = """
+    (o.store, o.destination) = (p.store, p.destination) AND NOT o.parked
     AND (o.lease_until IS NULL OR o.lease_until <= (SELECT now FROM clock))
-    AND NOT EXISTS (SELECT FROM orderflow.pauses p WHERE p.store = o.store AND p.scope = o.destination)
 """
-_OPEN_PLACE: Final = """
-    NOT EXISTS (
-        SELECT FROM unnest(CAST(:full_stores AS text[]), CAST(:full_places AS text[])) AS f (store, destination)
-        WHERE (f.store, f.destination) = (o.store, o.destination))
-"""
-_CLOCK: Final = "WITH clock AS MATERIALIZED (SELECT orderflow.wall_clock() AS now)"
-_STORES: Final = "unnest(CAST(:stores AS text[])) WITH ORDINALITY AS s (store, turn)"
+_READY: Final = f"{_FREE} AND o.next_at <= (SELECT now FROM clock)"
 
 # One row an order: its rows are prepared on one fold, and a second unit would conflict with the first.
 _LEASE: Final = sa.text(
     f"""
-    {_CLOCK},
-    s AS MATERIALIZED (
-        SELECT s.store FROM {_STORES}
-        WHERE EXISTS (
-            SELECT FROM orderflow.outbox o
-            WHERE {_READY} AND {_OPEN_PLACE} AND o.next_at <= (SELECT now FROM clock))
-        ORDER BY s.turn
+    WITH {_CLOCK}, {_PLACES},
+    place AS MATERIALIZED (
+        SELECT p.store, p.destination FROM places p
+        WHERE EXISTS (SELECT FROM orderflow.outbox o WHERE {_READY})
+        ORDER BY p.turn
         LIMIT 1
     ),
     ready AS MATERIALIZED (
-        SELECT o.store, o.order_id, o.destination, o.effect, o.generation, o.next_at
-        FROM s JOIN orderflow.outbox o
-            ON {_READY} AND {_OPEN_PLACE} AND o.next_at <= (SELECT now FROM clock)
-        ORDER BY o.next_at
-        LIMIT :most
-        FOR UPDATE OF o SKIP LOCKED
+        SELECT o.*
+        FROM place p CROSS JOIN LATERAL (
+            SELECT o.store, o.order_id, o.destination, o.effect, o.generation, o.next_at
+            FROM orderflow.outbox o WHERE {_READY}
+            ORDER BY o.next_at
+            LIMIT :most
+            FOR UPDATE SKIP LOCKED
+        ) AS o
     ),
     next AS (SELECT DISTINCT ON (order_id) * FROM ready ORDER BY order_id, next_at)
     UPDATE orderflow.outbox o
@@ -61,46 +64,37 @@ _LEASE: Final = sa.text(
 )
 
 
-def lease(
-    conn: sa.Connection,
-    owner: str,
-    seconds: float,
-    stores: Sequence[str],
-    most: int = 1,
-    full: Collection[Place] = (),
-) -> list[Row]:
-    """The next rows whose time has come, of different orders of one store, leased to `owner`; their fences go up by one.
+def lease(conn: sa.Connection, owner: str, seconds: float, places: Sequence[Place], most: int = 1) -> list[Row]:
+    """The next rows whose time has come, of different orders, leased to `owner`; the fence of each goes up by one.
 
-    Of the first of `stores` that has any, outside the `full` places: `most` at most, the longest due first. The
-    database's clock counts.
+    Of the first of `places` that has any and is not paused: `most` at most, the longest due first. The database's
+    clock counts.
     """
-    values = {"owner": owner, "lease": f"{seconds} seconds", "stores": list(stores), "most": most} | _full(full)
+    values = {"owner": owner, "lease": f"{seconds} seconds", "most": most} | _places(places)
     return sorted(map(row_of, conn.execute(_LEASE, values)), key=lambda row: row.next_at)
 
 
 _SOONEST: Final = sa.text(
     f"""
-    {_CLOCK}
+    WITH {_CLOCK}, {_PLACES}
     SELECT extract(epoch FROM min(first.next_at) - (SELECT now FROM clock))
-    FROM {_STORES}
-    CROSS JOIN LATERAL (
-        SELECT o.next_at FROM orderflow.outbox o WHERE {_READY} AND {_OPEN_PLACE} ORDER BY o.next_at LIMIT 1
-    ) AS first
+    FROM places p
+    CROSS JOIN LATERAL (SELECT o.next_at FROM orderflow.outbox o WHERE {_FREE} ORDER BY o.next_at LIMIT 1) AS first
     """
 )
 
 
-def soonest(conn: sa.Connection, stores: Sequence[str], full: Collection[Place] = ()) -> float | None:
-    """The seconds until the next row that nobody holds wants attention; None if there is none.
+def soonest(conn: sa.Connection, places: Sequence[Place]) -> float | None:
+    """The seconds until the next row at `places` that nobody holds wants attention; None if there is none.
 
     A lease that will run out is not foreseen: whoever waits also looks now and then.
     """
-    found = conn.scalar(_SOONEST, {"stores": list(stores)} | _full(full))
+    found = conn.scalar(_SOONEST, _places(places))
     return None if found is None else float(found)
 
 
-def _full(full: Collection[Place]) -> dict[str, list[str]]:
-    return {"full_stores": [store for store, _ in full], "full_places": [place for _, place in full]}
+def _places(places: Sequence[Place]) -> dict[str, list[str]]:
+    return {"stores": [store for store, _ in places], "destinations": [destination for _, destination in places]}
 
 
 # In byte order, as everybody else goes through the rows of many orders: nobody waits in a circle.

@@ -57,6 +57,7 @@ _KEY: Final = tuple(Key.__slots__)
 COLUMNS: Final = (*_KEY, *Row.__slots__[1:-1])
 """All but the time, as they stand in the table."""
 
+
 def rows_of(conn: sa.Connection, store: str, order_id: str) -> list[Row]:
     """The open rows of one order, locked against workers until the transaction ends."""
     return [row_of(row) for row in conn.execute(_ROWS, {"store": store, "order_id": order_id})]

@@ -149,6 +149,7 @@ sa.Index(
 sa.Index(
     "outbox_due",
     outbox.c.store,
+    outbox.c.destination,
     outbox.c.next_at,
     postgresql_where=sa.text("NOT parked"),
 )
