@@ -8,7 +8,7 @@ What was read before is taken on trust here: nobody counted it. A rebuild counts
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 READ_MODELS = {
     "orders": "store, order_id",

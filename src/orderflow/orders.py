@@ -5,10 +5,10 @@ It never lets two writers build on the same history: every append here names the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -21,11 +21,12 @@ from orderflow.domain.events import Event, Position, Recorded, Version
 from orderflow.domain.evolve import evolve, fold
 from orderflow.domain.order import Order
 from orderflow.store import log
+from orderflow.store.arrays import texts
 from orderflow.store.connect import transact
+from orderflow.store.direct import fetch
 from orderflow.store.entry import Entry
 from orderflow.store.streams import read_streams
-from orderflow.store.tables import orders
-from orderflow.store.vault import Vault, keys_of, seal
+from orderflow.store.vault import Key, Vault, keys_of, seal
 
 _META: Final = msgspec.json.encode({"machine": machine.VERSION}).decode()
 
@@ -53,63 +54,49 @@ def load(conn: sa.Connection, store: str, order_id: str) -> Order:
 
     Starts from the fold snapshot of the orders projection when that is of this machine version.
     """
-    order = _snapshot(conn, store, order_id) or Order()
-    return fold(map(codec.decode, log.read_stream(conn, store, order_id, after=order.version)), order)
+    return load_all(conn, store, [order_id])[order_id]
+
+
+def load_all(conn: sa.Connection, store: str, order_ids: Collection[str]) -> dict[str, Order]:
+    """Each order as `load` gives it; all together in two statements."""
+    begun = dict.fromkeys(order_ids, Order()) | _snapshots(conn, store, order_ids)
+    told = read_streams(conn, store, {order_id: order.version for order_id, order in begun.items()})
+    return {order_id: fold(map(codec.decode, told[order_id]), order) for order_id, order in begun.items()}
 
 
 def as_of(conn: sa.Connection, store: str, order_id: str, version: int) -> Order:
     """The order as it was at `version`."""
-    if version == 0:
-        return Order()
-    order = _snapshot(conn, store, order_id)
-    if order is not None and order.version == version:
-        return order
-    return fold(map(codec.decode, log.read_stream(conn, store, order_id, upto=version)))
+    return all_as_of(conn, store, {order_id: version})[order_id]
 
 
-def many_as_of(
+def all_as_of(
     conn: sa.Connection, store: str, versions: Mapping[str, int], *, snapshots: bool = True
 ) -> dict[str, Order]:
-    """Each order of `versions` as it was at the version given there; two statements at most, however many there are.
+    """Each order of `versions` as it was at the version given there; all together in two statements at most.
 
     `snapshots`: those of the orders read model may be used.
     """
     found = {order_id: Order() for order_id, version in versions.items() if version == 0}
-    wanted = {order_id: version for order_id, version in versions.items() if version > 0}
-    if snapshots and wanted:
-        for order_id, snapshot in conn.execute(_SNAPSHOTS, {"store": store, **_wanted(wanted)}):
-            order = codec.thaw_order(snapshot)
-            if order is not None and order.version == wanted[order_id]:
-                found[order_id] = order
-    missing = {order_id: version for order_id, version in wanted.items() if order_id not in found}
-    return found | {order_id: fold(map(codec.decode, told)) for order_id, told in read_streams(conn, store, missing)}
+    if snapshots:
+        kept = _snapshots(conn, store, versions.keys() - found.keys())
+        found |= {order_id: order for order_id, order in kept.items() if order.version == versions[order_id]}
+    missing = {order_id: version for order_id, version in versions.items() if order_id not in found}
+    told = read_streams(conn, store, dict.fromkeys(missing, 0), missing)
+    return found | {order_id: fold(map(codec.decode, records)) for order_id, records in told.items()}
 
 
-def _wanted(versions: Mapping[str, int]) -> dict[str, list[Any]]:
-    return {"order_ids": list(versions), "versions": list(versions.values())}
+def _snapshots(conn: sa.Connection, store: str, order_ids: Collection[str]) -> dict[str, Order]:
+    """The folds that the orders projection keeps, as far as this machine version made them and this code reads them."""
+    if not order_ids:
+        return {}
+    rows = fetch(conn, _SNAPSHOTS, (store, texts([*order_ids]), machine.VERSION))
+    thawed = ((order_id, codec.thaw_order(snapshot)) for order_id, snapshot in rows)
+    return {order_id: order for order_id, order in thawed if order is not None}
 
 
-_SNAPSHOTS: Final = sa.text(
-    f"""
-    SELECT o.order_id, o.snapshot
-    FROM unnest(CAST(:order_ids AS text[]), CAST(:versions AS bigint[])) AS w (order_id, version)
-    JOIN orderflow.orders o
-        ON o.store = :store AND o.order_id = w.order_id AND o.version = w.version AND o.machine = {machine.VERSION}
-    """
-)
-
-
-def _snapshot(conn: sa.Connection, store: str, order_id: str) -> Order | None:
-    """The fold that the orders projection keeps, if this machine version made it and this code can read it."""
-    snapshot = conn.scalar(_SNAPSHOT, {"store": store, "order_id": order_id})
-    return None if snapshot is None else codec.thaw_order(snapshot)
-
-
-_SNAPSHOT: Final = sa.select(orders.c.snapshot).where(
-    orders.c.store == sa.bindparam("store"),
-    orders.c.order_id == sa.bindparam("order_id"),
-    orders.c.machine == machine.VERSION,
-)
+_SNAPSHOTS: Final = """
+    SELECT order_id, snapshot FROM orderflow.orders WHERE store = %s AND order_id = ANY (%s) AND machine = %s
+"""
 
 
 def ahead(order: Order, events: Iterable[Event], now: datetime) -> Order:
@@ -139,10 +126,19 @@ def unit(
     """The log entries of `facts`, bodies sealed."""
     personal = any(fact.body is not None for fact in facts)
     key = keys_of(conn, vault, store, [order_id])[order_id] if personal else None
+    return sealed_unit(vault, key, order_id, facts, expected)
+
+
+def sealed_unit(
+    vault: Vault, key: Key | None, order_id: str, facts: Iterable[Fact], expected: int | None = None
+) -> log.Unit:
+    """The log entries of `facts`, bodies sealed under the order's `key`: needed where any fact has one."""
     entries = []
     for fact in facts:
         kind, clear = codec.encode(fact.event)
         event_id: UUID = uuid4()
+        if fact.body is not None and key is None:
+            raise ValueError(f"no key to seal the body of {fact.source_id}")
         body = None if fact.body is None or key is None else seal(vault, key, fact.body, event_id, "body")
         entries.append(Entry(order_id, kind, fact.source, fact.source_id, clear, None, body, _META, event_id))
     return log.Unit(tuple(entries), expected)

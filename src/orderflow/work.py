@@ -14,13 +14,15 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from orderflow import intake, relay
+from orderflow import intake
 from orderflow.app import PROJECTIONS, App
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.planner import Planner
-from orderflow.relay import Relay
+from orderflow.relay.crew import Crew
+from orderflow.store.bell import Bell, Topic
 from orderflow.store.connect import transact
+from orderflow.store.link import link
 
 _log = logging.getLogger("orderflow")
 
@@ -33,34 +35,43 @@ def project(app: App, store: str, projections: Sequence[Projection] = PROJECTION
 
 def work(app: App, stop: threading.Event) -> None:
     """Pull, project, plan and relay until `stop` is set. Returns when every loop has finished what it was at."""
-    loops: list[tuple[str, Callable[[], float]]] = [("reader", lambda: _read_all(app))]
-    loops += [("sweep", _sweeper(app))]
-    loops += [(f"pull {name}", _puller(app, feed)) for name, feed in app.feeds.items()]
-    loops += [(f"relay {n}", _relayer(app.relay(n))) for n in range(app.workers)]
+    bell = Bell()
+    crew = Crew(app.relay(), bell, app.workers)
+    loops: list[tuple[str, Callable[[], object]]] = [
+        ("reader", _reader(app, bell, stop)),
+        ("sweep", _sweeper(app, bell, stop)),
+        *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
+        ("prepare", crew.prepare_some),
+    ]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
-    for thread in threads:
+    threads.append(threading.Thread(target=link, args=(app.engine, bell, stop), name="bell"))
+    settled = threading.Event()
+    settler = threading.Thread(target=_forever, args=("settle", crew.settle_some, settled), name="settle")
+    for thread in (*threads, settler):
         thread.start()
+    stop.wait()
+    bell.silence()
     for thread in threads:
         thread.join()
+    settled.set()  # by now nothing new is prepared; what is under way is still recorded
+    settler.join()
+    _forever("settle", crew.finish, settled, once=True)
 
 
-_SHORTEST: Final = 0.01
-_LONGEST: Final = 0.5
-
-
-def _forever(name: str, turn: Callable[[], float], stop: threading.Event) -> None:
-    """Take turns, each of which says how many seconds to wait at least. No error ends a loop: it is waited out."""
-    idle, failures = _SHORTEST, 0
-    while not stop.is_set():
+def _forever(name: str, turn: Callable[[], object], stop: threading.Event, *, once: bool = False) -> None:
+    """Take turns, which wait for their work by themselves. No error ends a loop: it is waited out."""
+    failures = 0
+    while once or not stop.is_set():
         try:
-            wait = turn()
+            turn()
             failures = 0
         except Exception as error:  # noqa: BLE001  a worker outlives its database, its disk and its bugs
             failures += 1
             wait = min(30.0, 0.1 * 2.0**failures)
             _log.error("%s: %s, again in %.1f s", name, _named(error), wait)
-        idle = _SHORTEST if wait == 0.0 else min(_LONGEST, idle * 2)
-        stop.wait(0.0 if wait == 0.0 else max(wait, idle))
+            stop.wait(wait)
+        if once:
+            return
 
 
 def _named(error: BaseException) -> str:
@@ -69,33 +80,35 @@ def _named(error: BaseException) -> str:
     return type(error).__name__ + (f" {state}" if state else "")
 
 
-_IDLE: Final = 0.001
+_PACE: Final = 0.02
+"""Seconds between the beginnings of two turns of the reader: under load it reads more at a time, not more often."""
 
 
-def _read_all(app: App) -> float:
-    return 0.0 if sum(project(app, store) for store in app.tenants) else _IDLE
+def _reader(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
+    def turn() -> None:
+        heard, began = bell.heard(Topic.FACTS), time.monotonic()
+        if sum(project(app, store) for store in app.tenants):
+            bell.ring(Topic.DUE)
+            stop.wait(began + _PACE - time.monotonic())
+        else:
+            bell.wait(Topic.FACTS, heard)
 
-
-def _relayer(worker: Relay) -> Callable[[], float]:
-    return lambda: 0.0 if relay.step(worker) else _IDLE
+    return turn
 
 
 _SWEEP_SECONDS: Final = 300.0
 
 
-def _sweeper(app: App) -> Callable[[], float]:
+def _sweeper(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
     """Now and then plan once more for every open order, a page a second."""
     places = dict.fromkeys(app.tenants, "")
-    began = False
 
-    def turn() -> float:
-        nonlocal began
-        if not began:  # a fresh process has facts to read first
-            began = True
-            return _SWEEP_SECONDS
+    def turn() -> None:
+        if stop.wait(1.0 if any(places.values()) else _SWEEP_SECONDS):  # a fresh process has facts to read first
+            return
         for store, after in places.items():
             places[store] = transact(app.engine, partial(_sweep, app, store, after)) or ""
-        return 1.0 if any(places.values()) else _SWEEP_SECONDS
+        bell.ring(Topic.DUE)
 
     return turn
 
@@ -104,19 +117,21 @@ def _sweep(app: App, store: str, after: str, conn: sa.Connection) -> str | None:
     return planner.sweep(conn, store, app.policy(store), after)
 
 
-def _puller(app: App, feed: Feed) -> Callable[[], float]:
+def _puller(app: App, feed: Feed, bell: Bell, stop: threading.Event) -> Callable[[], None]:
     """Pull page after page; when there is nothing new, wait, and now and then look for late events."""
     last_reread = time.monotonic()
 
-    def turn() -> float:
+    def turn() -> None:
         nonlocal last_reread
         pulled = intake.pull(app.engine, app.vault, feed)
-        if pulled.more:
-            return 0.0
+        new = pulled.new
         seconds = app.poll_seconds[feed.store]
-        if time.monotonic() - last_reread >= 10 * seconds and not pulled.stopped:
+        if not pulled.more and not pulled.stopped and time.monotonic() - last_reread >= 10 * seconds:
             last_reread = time.monotonic()
-            intake.reread(app.engine, app.vault, feed)
-        return max(pulled.wait, seconds)
+            new += intake.reread(app.engine, app.vault, feed).new
+        if new:
+            bell.ring(Topic.FACTS)
+        if not pulled.more:
+            stop.wait(max(pulled.wait, seconds))
 
     return turn

@@ -34,6 +34,7 @@ from orderflow.relay import Call, Relay, Tenant, Windows
 from orderflow.sandbox import App, Cut, Faults, Glopal, GlopalOptions, Request, Response, Shop, ShopOptions, deliver
 from orderflow.store import log
 from orderflow.store.connect import APP_ROLE, connect
+from orderflow.store.outbox import Row
 from orderflow.store.tables import attempts, outbox
 from orderflow.store.vault import open_vault
 
@@ -215,19 +216,24 @@ class Stage:
         """Do what is due until the call to come is this one: prepared, not performed."""
         self.news()
         for _ in range(50):
-            prepared = relay.prepare(worker or self.relay)
+            prepared = self.next(worker)
             assert prepared is not None, f"no {effect} is due"
             if isinstance(prepared, Call):
                 if (prepared.effect, prepared.kind) == (effect, kind):
                     return prepared
-                relay.settle(self.relay, prepared, relay.perform(self.relay, prepared))
+                self.finish(prepared, self.relay)
             self.news()
         raise AssertionError(f"no {effect} came up")
+
+    def next(self, worker: Relay | None = None) -> Call | Row | None:
+        """What is prepared next, by itself."""
+        prepared = relay.prepare(worker or self.relay)
+        return prepared[0] if prepared else None
 
     def finish(self, call: Call, worker: Relay | None = None) -> None:
         """Perform and settle."""
         who = worker or self.relay
-        relay.settle(who, call, relay.perform(who, call))
+        relay.settle(who, [(call, relay.perform(who, call))])
 
     def drafted(self, *, ready: bool = False) -> str:
         """An order whose draft stands in the shop; `ready`, and nothing further done about it."""

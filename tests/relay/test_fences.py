@@ -31,10 +31,10 @@ def test_a_late_outcome_is_recorded_and_leaves_the_row_alone(stage: NewStage) ->
     call = it.call("draft")
     reply = relay.perform(one, call)
     it.clock.wait(WINDOWS.lease)
-    looking = relay.prepare(other)
+    looking = it.next(other)
     assert (looking.kind, looking.row.fence) == ("look_up", call.row.fence + 1)
     before = it.row(order_id, "draft")
-    relay.settle(one, call, reply)
+    relay.settle(one, [(call, reply)])
     assert it.row(order_id, "draft") == before
     assert (before.owner, before.state) == ("b", "intent")
     assert it.names(order_id, "draft") == ["EffectIntended", "EffectDelivered"]
@@ -54,11 +54,11 @@ def test_an_outcome_that_comes_after_the_end_changes_nothing(stage: NewStage) ->
     call = it.call("draft")
     reply = relay.perform(one, call)
     it.clock.wait(WINDOWS.lease)
-    it.finish(relay.prepare(other), other)
+    it.finish(it.next(other), other)
     assert it.names(order_id, "draft") == ["EffectIntended", "LookedUp", "EffectDelivered"]
     before = it.order(order_id)
-    relay.settle(one, call, reply)
-    relay.settle(one, call, reply)  # once more, as after a lost commit: the fact is known
+    relay.settle(one, [(call, reply)])
+    relay.settle(one, [(call, reply)])  # once more, as after a lost commit: the fact is known
     assert it.names(order_id, "draft") == ["EffectIntended", "LookedUp", "EffectDelivered", "EffectDelivered"]
     after = it.order(order_id)
     assert (after.generations, after.shop, after.shop_slot) == (before.generations, before.shop, None)
@@ -87,11 +87,11 @@ def test_a_sender_that_lost_its_lease_sends_nothing(stage: NewStage) -> None:
     order_id = it.place()
     call = it.call("draft")
     it.clock.wait(WINDOWS.lease)
-    looking = relay.prepare(other)
+    looking = it.next(other)
     reply = relay.perform(it.relay, call)
     assert it.to_shop.writes == []
     before = it.row(order_id, "draft")
-    relay.settle(it.relay, call, reply)
+    relay.settle(it.relay, [(call, reply)])
     assert it.row(order_id, "draft") == before
     assert it.names(order_id, "draft") == ["EffectIntended", "EffectNotExecuted"]
     it.finish(looking, other)
@@ -191,16 +191,16 @@ def test_news_during_settle_are_taken_in(stage: NewStage, monkeypatch) -> None:
     it = stage()
     order_id = it.place()
     call = it.call("draft")
-    keep, kept = outcome.attempts.keep, []
+    line, kept = outcome.attempts.line, []
 
     def slow(*arguments):
         if not kept:
             it.cancel(order_id)
             intake.pull(it.engine, it.relay.vault, it.feed)
         kept.append(arguments)
-        return keep(*arguments)
+        return line(*arguments)
 
-    monkeypatch.setattr(outcome.attempts, "keep", slow)
+    monkeypatch.setattr(outcome.attempts, "line", slow)
     it.finish(call)
     assert len(kept) == 2
     assert len(it.attempts(order_id, "draft")) == 1
@@ -245,8 +245,8 @@ def test_a_second_write_waits_for_the_open_row(stage: NewStage) -> None:
     call = it.call("draft")
     reply = relay.perform(it.relay, call)
     it.clock.wait(WINDOWS.lease)
-    looking = relay.prepare(other)
-    relay.settle(it.relay, call, reply)  # under a stale fence: recorded, the row stays open
+    looking = it.next(other)
+    relay.settle(it.relay, [(call, reply)])  # under a stale fence: recorded, the row stays open
     it.ready(order_id)
     it.rest(third)
     waiting = it.row(order_id, "promote")

@@ -88,12 +88,16 @@ class Database:
 
 @dataclass
 class Worker:
-    """One relay worker and where it stands: nothing, a call to make, or a reply to record; perhaps suspended."""
+    """One relay worker and where it stands: calls to make, replies to record; perhaps suspended."""
 
     relay: Relay
-    call: Call | None = None
-    reply: Reply | None = None
+    calls: list[Call] = field(default_factory=list)
+    replies: list[tuple[Call, Reply]] = field(default_factory=list)
     asleep_until: datetime | None = None
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.calls or self.replies)
 
 
 @dataclass
@@ -225,25 +229,26 @@ class Simulation:
     def _people(self) -> None:
         """The operator's commands, once their time has come."""
         world, chance = self.world, self.rng.random()
-        if self.faulty and world.operator_cancels and chance < 0.05:
-            world.operator_cancels = False
-            self._command(decisions.Cancel("out of stock", "ann"))
-        if self.faulty and world.operator_accepts and chance > 0.97:
-            world.operator_accepts = False
-            entries = [e for e in world.shop.ledger() if e.state in ("draft", "order")]
-            if entries:
-                self._command(decisions.Accept(Ids(entries[0].id, entries[0].number), "ann"))
+        for life in world.lives if self.faulty else ():
+            if life.operator_cancels and chance < 0.05:
+                life.operator_cancels = False
+                self._command(life.order_id, decisions.Cancel("out of stock", "ann"))
+            if life.operator_accepts and chance > 0.97:
+                life.operator_accepts = False
+                entries = [e for e in world.made(life.order_id) if e.state in ("draft", "order")]
+                if entries:
+                    self._command(life.order_id, decisions.Accept(Ids(entries[0].id, entries[0].number), "ann"))
 
-    def _command(self, command: decisions.Command) -> None:
+    def _command(self, order_id: str, command: decisions.Command) -> None:
         try:
-            handle(self.engine, self.vault, self.world.store, self.world.order_id, command, f"cmd {command}")
+            handle(self.engine, self.vault, self.world.store, order_id, command, f"cmd {order_id} {command}")
             self.facts = True
-            self._say(f"operator: {command}")
+            self._say(f"operator: {order_id} {command}")
         except (IllegalTransition, UnknownOrderError) as refused:
             self._say(f"operator refused: {refused}")
 
     def _plan(self) -> bool:
-        busy = any(worker.call is not None and worker.asleep_until is None for worker in self.workers)
+        busy = any(worker.busy and worker.asleep_until is None for worker in self.workers)
         if (
             not self.facts
             or (self.faulty and self.rng.random() < self.stale_plans)
@@ -263,34 +268,51 @@ class Simulation:
             if worker.asleep_until > now and self.faulty:
                 return False
             worker.asleep_until = None
-        if worker.call is not None and self.faulty:
+        if worker.busy and self.faulty:
             if rng.random() < self.crashes:
-                self._say(f"{worker.relay.owner} crashes before {'settle' if worker.reply else 'perform'}")
+                at_hand = f"{len(worker.calls)} calls and {len(worker.replies)} replies"
+                self._say(f"{worker.relay.owner} crashes with {at_hand} at hand")
                 self.run.counts["crash"] += 1
-                worker.call = worker.reply = None
+                worker.calls, worker.replies = [], []
                 return True
             if rng.random() < self.sleeps:
                 worker.asleep_until = now + seconds(rng.choice([5.0, 15.0, 100.0, 1000.0]))
                 self.run.counts["sleep"] += 1
                 return True
-        if worker.call is None:
-            return self._prepare(worker)
-        if worker.reply is None:
-            worker.reply = relay.perform(worker.relay, worker.call)
-            if self.tap.broken is not None:
-                raise self.tap.broken
-            self._say(f"{worker.relay.owner} performed {worker.call.kind} {worker.call.row.key}: {worker.reply}")
+        if (not worker.busy or rng.random() < 0.15) and self._prepare(worker):
             return True
-        stale = self.fences[worker.call.row.key] != worker.call.row.fence
-        before = self._row(worker.call) if stale else None
-        relay.settle(worker.relay, worker.call, worker.reply)
-        if before is not None:
-            self.run.counts["stale fence"] += 1
-            if self._row(worker.call) != before:
-                raise Broken(f"seed {self.run.seed}: a stale fence touched the row {worker.call.row.key}")
-        worker.call = worker.reply = None
-        self.facts, self.idle_until = True, None
+        if worker.calls and (not worker.replies or rng.random() < 0.6):
+            self._perform(worker)
+        elif worker.replies:
+            self._settle(worker)
+        else:
+            return False
         return True
+
+    def _perform(self, worker: Worker) -> None:
+        """Any of the calls: they are made side by side."""
+        call = worker.calls.pop(self.rng.randrange(len(worker.calls)))
+        reply = relay.perform(worker.relay, call)
+        if self.tap.broken is not None:
+            raise self.tap.broken
+        worker.replies.append((call, reply))
+        self._say(f"{worker.relay.owner} performed {call.kind} {call.row.key}: {reply}")
+
+    def _settle(self, worker: Worker) -> None:
+        """Some of the replies, in any order."""
+        self.rng.shuffle(worker.replies)
+        some = self.rng.randint(1, len(worker.replies))
+        done, worker.replies = worker.replies[:some], worker.replies[some:]
+        fresh = {call.row.key for call, _ in done if self.fences[call.row.key] == call.row.fence}
+        stale = [call for call, _ in done if call.row.key not in fresh]
+        before = [self._row(call) for call in stale]
+        relay.settle(worker.relay, done)
+        self.run.counts["stale fence"] += len(stale)
+        self.run.counts["settled together"] += len(done) > 1
+        for call, row in zip(stale, before, strict=True):
+            if self._row(call) != row:
+                raise Broken(f"seed {self.run.seed}: a stale fence touched the row {call.row.key}")
+        self.facts, self.idle_until = True, None
 
     def _prepare(self, worker: Worker) -> bool:
         if self._next_time() > self.world.clock.now:
@@ -298,16 +320,18 @@ class Simulation:
         if self.faulty and self.rng.random() < self.slowness:
             worker.asleep_until = self.world.clock.now + seconds(self.rng.choice([1.0, 10.0, 60.0]))
             return True
-        prepared, self.idle_until = relay.prepare(worker.relay), None
-        if isinstance(prepared, Call):
-            worker.call = prepared
-            self.fences[prepared.row.key] = prepared.row.fence
-            self._say(f"{worker.relay.owner} prepared {prepared.kind} {prepared.row.key} attempt {prepared.attempt}")
-            self.run.counts[f"{prepared.kind} {prepared.effect}"] += 1
-            self.facts = True
-        elif prepared is not None:
-            self.facts = True
-        return prepared is not None
+        most, places = self.rng.choice([1, 2, 8]), worker.relay.places
+        self.rng.shuffle(places)
+        prepared, self.idle_until = relay.prepare(worker.relay, most, places), None
+        calls = [one for one in prepared if isinstance(one, Call)]
+        for call in calls:
+            self.fences[call.row.key] = call.row.fence
+            self._say(f"{worker.relay.owner} prepared {call.kind} {call.row.key} attempt {call.attempt}")
+            self.run.counts[f"{call.kind} {call.effect}"] += 1
+        worker.calls += calls
+        self.run.counts["prepared together"] += len(prepared) > 1
+        self.facts = self.facts or bool(prepared)
+        return bool(prepared)
 
     def _row(self, call: Call) -> Any:
         """The outbox row of a call as it stands."""

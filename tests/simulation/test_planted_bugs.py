@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from tests.simulation.check import Broken
 from tests.simulation.simulate import Database, simulate
 
 from orderflow.connectors import Retry, Unknown
 from orderflow.domain import conclusions, order, slots
 from orderflow.relay import call, intent, outcome
+from orderflow.store import outbox
+from orderflow.store.leases import Held
 
 SEEDS = range(10_000, 10_300)
 
@@ -47,7 +50,14 @@ def look_up_skipped_after_a_timeout(monkeypatch):
 
 def fence_unchecked(monkeypatch):
     """A worker whose lease is over writes its row all the same."""
-    monkeypatch.setattr(outcome, "holds_fence", lambda _conn, _row: True)
+    monkeypatch.setattr(outcome.leases, "hold", held_by_anybody)
+
+
+def held_by_anybody(conn, store, rows):
+    wanted = {row.key for row in rows}
+    found = [row for order_id in {key.order_id for key in wanted} for row in outbox.rows_of(conn, store, order_id)]
+    now = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))
+    return Held({row.key: row for row in found if row.key in wanted}, now)
 
 
 def cancel_checked_outside_the_intents_transaction(monkeypatch):

@@ -30,5 +30,6 @@ def test_every_promise_holds_under_every_schedule(database, first):
     for seed in range(first, first + CHUNK):
         counts += simulate(database, seed).counts
     # A run that meets no trouble proves nothing: each of these must have happened among any fifty seeds.
-    for event in ("crash", "sleep", "send draft", "send promote", "send accept", "send withdraw", "look_up draft"):
+    met = ("crash", "sleep", "send draft", "send promote", "send accept", "send withdraw", "look_up draft")
+    for event in (*met, "prepared together", "settled together"):
         assert counts[event], f"no {event} in seeds {first} to {first + CHUNK - 1}"

@@ -1,4 +1,4 @@
-"""The world of one seed: virtual time, a fake Glopal and a fake shop behind faulty wires, and the script of one order.
+"""The world of one seed: virtual time, a fake Glopal and shop behind faulty wires, the scripts of one to three orders.
 
 It never looks at what orderflow thinks.
 """
@@ -50,6 +50,15 @@ class Happening:
     action: Callable[[], None] = field(compare=False)
 
 
+@dataclass
+class Life:
+    """One order, and what its operator still means to do."""
+
+    order_id: str
+    operator_cancels: bool = False
+    operator_accepts: bool = False
+
+
 class Wire(httpx.BaseTransport):
     """Carries requests to an app in this process, with faults; every write is shown to the wiretap."""
 
@@ -94,7 +103,7 @@ class World:
         self.tap: Wiretap | None = None
         self.get_lag = rng.choice([0.0, 0.0, 5.0, 20.0])
         self.search_lag = rng.choice([0.0, 0.0, 3.0, 10.0])
-        self.order_id = ""
+        self.lives: list[Life] = []
         self.glopal = Glopal(
             clock=self.clock,
             rng=Random(rng.random()),
@@ -118,7 +127,12 @@ class World:
         )
         self.glopal_faults = self._faults()
         self.shop_faults = self._faults()
-        self._script()
+        for _ in range(rng.choice([1, 1, 2, 3])):
+            self._script()
+
+    def made(self, order_id: str) -> list[Any]:
+        """Every shop order ever made for it."""
+        return [entry for entry in self.shop.ledger() if entry.reference == f"glopal:{self.store}:{order_id}"]
 
     def wire(self, place: str) -> Wire:
         if place == "glopal":
@@ -152,7 +166,8 @@ class World:
     def _script(self) -> None:
         """One life: where it goes, when, and what people do to it meanwhile."""
         rng = self.rng
-        self.order_id = self.glopal.place(self.store)
+        life = Life(self.glopal.place(self.store))
+        self.lives.append(life)
         gap = rng.choice([0.5, 3.0, 30.0, 300.0])
         acts: list[str] = []
         if rng.random() < 0.85:
@@ -165,40 +180,40 @@ class World:
             acts.insert(rng.randint(0, len(acts)), "cancel")
         if rng.random() < 0.05:
             acts.append("fulfil")
-        self.operator_cancels = rng.random() < 0.12
-        self.operator_accepts = rng.random() < 0.05
+        life.operator_cancels = rng.random() < 0.12
+        life.operator_accepts = rng.random() < 0.05
         at = timedelta(0)
         for act in acts:
             at += seconds(rng.expovariate(1 / gap))
-            self.later(at, lambda act=act: self._act(act, 0))
+            self.later(at, lambda act=act: self._act(life.order_id, act, 0))
         if rng.random() < 0.1:
             name = rng.choice(["order.received", "order.returned", "return.requested"])
-            self.later(at * rng.random(), lambda: self._report(name))
+            self.later(at * rng.random(), lambda: self._report(life.order_id, name))
 
-    def _act(self, act: str, tries: int) -> None:
+    def _act(self, order_id: str, act: str, tries: int) -> None:
         """Some acts have to wait for others; they are tried again for a while."""
         try:
             match act:
                 case "ready":
-                    self.glopal.ready(self.store, self.order_id)
+                    self.glopal.ready(self.store, order_id)
                 case "complete":
-                    self.glopal.complete(self.store, self.order_id)
+                    self.glopal.complete(self.store, order_id)
                 case "cancel":
-                    self.glopal.cancel(self.store, self.order_id, by=self.rng.choice(["glopal", "merchant"]))
+                    self.glopal.cancel(self.store, order_id, by=self.rng.choice(["glopal", "merchant"]))
                 case "accept_elsewhere":
-                    self.glopal.accept_elsewhere(self.store, self.order_id, "elsewhere", "E-1")
+                    self.glopal.accept_elsewhere(self.store, order_id, f"elsewhere {order_id}", "E-1")
                 case "fulfil":
-                    made = self.shop.ledger()
+                    made = self.made(order_id)
                     promoted = next((entry.id for entry in made if entry.state == "order"), made[0].id if made else "")
                     self.shop.fulfil(promoted)
         except (ValueError, KeyError):
             if tries < 8:
-                self.later(seconds(30.0 * (tries + 1)), lambda: self._act(act, tries + 1))
+                self.later(seconds(30.0 * (tries + 1)), lambda: self._act(order_id, act, tries + 1))
         self.news = True
 
-    def _report(self, name: str) -> None:
+    def _report(self, order_id: str, name: str) -> None:
         """Something that nothing caused; no bogus status is among it (that would have to end in a named exception)."""
-        self.glopal.report(self.store, self.order_id, name)
+        self.glopal.report(self.store, order_id, name)
         self.news = True
 
     # ---- time ------------------------------------------------------------------------------------------------------

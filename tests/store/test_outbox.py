@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
-from orderflow.store import outbox, progress
+from orderflow.store import leases, outbox, progress
 from orderflow.store.connect import connect
 from orderflow.store.outbox import Key
 
@@ -25,7 +25,8 @@ def plan(engine: sa.Engine, store: str, order_id: str, place=SHOP, *, after: flo
 
 def lease(engine: sa.Engine, store: str, seconds: float = 60.0, owner: str = "w") -> outbox.Row | None:
     with engine.begin() as conn:
-        return outbox.lease(conn, owner, seconds, [store])
+        rows = leases.lease(conn, owner, seconds, [(store, "shop"), (store, "glopal")])
+    return rows[0] if rows else None
 
 
 def change(engine: sa.Engine, key: Key, **columns) -> bool:
@@ -71,8 +72,8 @@ def test_two_workers_never_take_the_same_row(app, store):
     plan(app, store, "a", after=1)
     plan(app, store, "b", after=2)
     with app.begin() as one, app.begin() as two, app.begin() as three:
-        rows = [outbox.lease(conn, "w", 60.0, [store]) for conn in (one, two, three)]
-    assert [row and row.key.order_id for row in rows] == ["a", "b", None]
+        rows = [leases.lease(conn, "w", 60.0, [(store, "shop")]) for conn in (one, two, three)]
+    assert [[row.key.order_id for row in found] for found in rows] == [["a"], ["b"], []]
 
 
 def test_a_lease_ends_by_the_clock_of_the_database(database_url):
@@ -154,14 +155,6 @@ def test_a_pause_stops_one_destination_of_one_store(app, store):
     with app.begin() as conn:
         assert progress.resume(conn, store, "shop")
     assert lease(app, store).key.destination == "shop"
-
-
-def test_workers_of_some_stores_leave_the_others_alone(app, store):
-    """A worker names the stores whose connectors it has; with none named it takes all."""
-    plan(app, store, "a", next_at=LONG_AGO - timedelta(days=1))
-    with app.begin() as conn:
-        assert outbox.lease(conn, "w", 60.0, ["somebody else's"]) is None
-        assert outbox.lease(conn, "w", 60.0).key.store == store
 
 
 def test_one_write_under_way_per_order_and_destination(app, store):

@@ -14,7 +14,7 @@ from orderflow import codec
 from orderflow.domain.events import Event
 from orderflow.domain.evolve import evolve
 from orderflow.domain.order import Order
-from orderflow.orders import many_as_of
+from orderflow.orders import all_as_of
 from orderflow.store.log import Record
 
 
@@ -66,7 +66,7 @@ def steps_of(
     """
     standing = dict(_known(records, folds)) if folds is not None else {}
     unknown = {record.order_id: record.version - 1 for record in reversed(records) if record.order_id not in standing}
-    standing |= many_as_of(conn, store, unknown, snapshots=snapshots)
+    standing |= all_as_of(conn, store, unknown, snapshots=snapshots)
     steps = []
     for record in records:
         before = standing[record.order_id]

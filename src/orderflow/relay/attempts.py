@@ -5,7 +5,8 @@ It never holds an open reply: what came back is capped and sealed.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -15,21 +16,17 @@ from orderflow.orders import Fact
 from orderflow.relay.work import Call, Reply, Turn
 from orderflow.store.outbox import Key
 from orderflow.store.tables import attempts
-from orderflow.store.vault import keys_of, seal
+from orderflow.store.vault import seal
 
 _RESPONSE_KEPT: Final = 64 * 1024
 
 
-def keep(turn: Turn, call: Call, reply: Reply, facts: list[Fact]) -> None:
-    """Write the line for one call. `decision` names what was recorded because of it."""
+def line(turn: Turn, call: Call, reply: Reply, facts: Sequence[Fact]) -> dict[str, Any]:
+    """The line for one call. `decision` names what is recorded because of it."""
     said = reply.result if reply.result is not None else reply.sight
-    raw = getattr(said, "reply", b"")[:_RESPONSE_KEPT]
-    attempt_id, key, vault = uuid4(), call.row.key, turn.relay.vault
-    sealed = None
-    if raw:
-        data_key = keys_of(turn.conn, vault, key.store, [key.order_id])[key.order_id]
-        sealed = seal(vault, data_key, raw, attempt_id, "response")
-    values = {name: getattr(key, name) for name in Key.__slots__} | {
+    attempt_id, key, raw = uuid4(), call.row.key, replied(reply)
+    sealed = seal(turn.relay.vault, turn.key, raw, attempt_id, "response") if raw and turn.key is not None else None
+    return {name: getattr(key, name) for name in Key.__slots__} | {
         "attempt_id": attempt_id,
         "attempt": call.attempt,
         "fence": call.row.fence,
@@ -44,7 +41,19 @@ def keep(turn: Turn, call: Call, reply: Reply, facts: list[Fact]) -> None:
         "response": sealed.data if sealed else None,
         "response_key": sealed.key if sealed else None,
     }
-    turn.conn.execute(sa.insert(attempts).values(values))
+
+
+def replied(reply: Reply) -> bytes:
+    """What is kept of a reply."""
+    said = reply.result if reply.result is not None else reply.sight
+    kept: bytes = getattr(said, "reply", b"")[:_RESPONSE_KEPT]
+    return kept
+
+
+def keep(conn: sa.Connection, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Write the lines."""
+    if lines:
+        conn.execute(sa.insert(attempts), lines)
 
 
 def _spoken(said: Result | Sight | None) -> str:

@@ -1,12 +1,16 @@
-"""Before the call: lease a row, re-fold, decide, freeze the request and record the intent, in one transaction.
+"""Before the calls: lease rows, re-fold, decide, freeze the requests and record the intents, in one transaction.
 
 It never lets a byte leave: that is for `call`, once this transaction has been committed.
 """
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from typing import TypeVar
 
 import sqlalchemy as sa
 
@@ -16,52 +20,98 @@ from orderflow.domain.due import Due, effects_due
 from orderflow.domain.events import EffectClosed, EffectExhausted, EffectIntended
 from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import StorePolicy
-from orderflow.orders import Fact, RaceError, load
-from orderflow.relay.request import built, price, sealed_request
+from orderflow.orders import Fact, load_all
+from orderflow.relay.moves import carry_out
+from orderflow.relay.request import built, equipped, price, sealed_request
 from orderflow.relay.rows import follow
 from orderflow.relay.shadow import show
-from orderflow.relay.work import Call, Relay, Turn
-from orderflow.store import outbox
+from orderflow.relay.work import Call, Move, Relay, Turn, ended, stands
+from orderflow.store import leases
 from orderflow.store.connect import transact
+from orderflow.store.leases import Place
 from orderflow.store.outbox import Row
 from orderflow.store.vault import mac
 
+_log = logging.getLogger("orderflow")
 
-def prepare(relay: Relay) -> Call | Row | None:
-    """Lease the next row and get ready to act on it: a `Call`, the row itself if that was all, None if nothing is due.
+T = TypeVar("T")
 
-    A race with news about the order rolls everything back, and the row comes up again.
+
+def prepare(relay: Relay, most: int = 1, places: Sequence[Place] | None = None) -> list[Call | Row]:
+    """Lease up to `most` rows of one destination of a store and get ready to act on them, in one transaction.
+
+    Of each: a `Call`, or the row itself if that was all; empty if nothing is due. The destination is the first of
+    `places` (all of the relay's without) that has rows due. Where news about an order came in between, nothing was done
+    about it, and its row comes up again.
     """
     started = relay.boottime()
+    among = relay.places if places is None else places
     while True:
-        try:
-            return transact(relay.engine, lambda conn: _prepare(conn, relay, started))
-        except RaceError:
-            continue
+        prepared = transact(relay.engine, lambda conn: _prepare(conn, relay, most, among, started))
+        if prepared is not None:
+            return prepared
 
 
-def _prepare(conn: sa.Connection, relay: Relay, started: float) -> Call | Row | None:
-    row = outbox.lease(conn, relay.owner, relay.windows.lease, sorted(relay.tenants))
-    if row is None:
+def _prepare(
+    conn: sa.Connection, relay: Relay, most: int, places: Sequence[Place], started: float
+) -> list[Call | Row] | None:
+    """None if there was news about every order."""
+    rows = leases.lease(conn, relay.owner, relay.windows.lease, places, most)
+    if not rows:
+        return []
+    store = rows[0].key.store
+    orders = load_all(conn, store, [row.key.order_id for row in rows])
+    moves: list[Move] = []
+    writes: list[tuple[Turn, Due]] = []
+    for turn in [Turn(relay, row, orders[row.key.order_id]) for row in rows]:
+        found = _safely(turn, partial(_look_at, turn))
+        if isinstance(found, Move):
+            moves.append(found)
+        else:
+            writes.append((turn, found))
+    moves += _written(conn, store, writes, started)
+    raced = carry_out(conn, relay, store, moves, give_back=True)
+    if len(raced) == len(moves):
         return None
-    turn = Turn(conn, relay, row, load(conn, row.key.store, row.key.order_id))
+    return [move.call or move.turn.row for move in moves if move not in raced]
+
+
+def _look_at(turn: Turn) -> Move | Due:
+    """What the order as it stands asks of the row; a write that is due now is still to be built."""
+    row = turn.row
     if row.state != "planned":
         return _look_up(turn)
     due = still_due(turn.order, turn.policy, row)
     if due is None:
         return _drop(turn)
     if due.not_before > row.now:
-        outbox.change(conn, row.key, next_at=due.not_before, lease_until=None)
-        return row
+        return Move(turn, change=stands(turn, next_at=due.not_before))
     if due.effect.reads:
-        return Call(row, "read", due.effect, turn.order.position, turn.subject)
+        return Move(turn, call=Call(row, "read", due.effect, turn.order.position, turn.subject))
+    return due
+
+
+def _written(conn: sa.Connection, store: str, writes: Sequence[tuple[Turn, Due]], started: float) -> list[Move]:
+    """The writes of a batch, each shown, waiting for another row of its order and destination, or intended."""
+    if not writes:
+        return []
+    turns, dues = [turn for turn, _ in writes], [due for _, due in writes]
+    taken = {
+        (key.order_id, key.destination) for key in leases.open_rows(conn, store, [t.row.key.order_id for t in turns])
+    }
+    return [
+        _safely(turn, partial(_write, turn, due, taken, started))
+        for turn, due in zip(equipped(conn, turns, dues), dues, strict=True)
+    ]
+
+
+def _write(turn: Turn, due: Due, taken: Collection[tuple[str, str]], started: float) -> Move:
+    row = turn.row
     if turn.policy.shadow or row.shadow:
-        show(turn, due)
-        return row
-    if _occupied(turn):
-        soon = row.now + timedelta(seconds=relay.windows.look_up)
-        outbox.change(conn, row.key, next_at=soon, lease_until=None, reason="another row is still open")
-        return row
+        return Move(turn, change=show(turn, due))
+    if (row.key.order_id, row.key.destination) in taken:  # the fold may know its end before the row does
+        soon = row.now + timedelta(seconds=turn.relay.windows.look_up)
+        return Move(turn, change=stands(turn, next_at=soon, reason="another row is still open"))
     return _intend(turn, due, started)
 
 
@@ -73,33 +123,25 @@ def still_due(order: Order, policy: StorePolicy, row: Row) -> Due | None:
     return None
 
 
-def _occupied(turn: Turn) -> bool:
-    """Is another write row of this order and destination open? The fold may know its end before the row does."""
-    rows = outbox.rows_of(turn.conn, turn.row.key.store, turn.row.key.order_id)
-    place = turn.row.key.destination
-    return any(r.state != "planned" and r.key.destination == place and r.key != turn.row.key for r in rows)
-
-
-def _look_up(turn: Turn) -> Call | Row:
+def _look_up(turn: Turn) -> Move:
     """An intent whose sender said nothing more, or an unknown: ask. The fold may know the end already."""
     slot = turn.slot
     if slot is None or slot.phase is Phase.AGAIN:
-        follow(turn, turn.order, turn.row.now)
-        return turn.row
-    return Call(turn.row, "look_up", slot.effect, turn.order.position, turn.subject, attempt=slot.attempt)
+        return Move(turn, change=follow(turn, turn.order, turn.row.now))
+    call = Call(turn.row, "look_up", slot.effect, turn.order.position, turn.subject, attempt=slot.attempt)
+    return Move(turn, call=call)
 
 
-def _drop(turn: Turn) -> Row:
+def _drop(turn: Turn) -> Move:
     """No longer due. Before any intent that is the end of the row; after one, it is closed on the record."""
     slot = turn.slot
-    outbox.remove(turn.conn, turn.row.key)
-    if slot is not None and slot.phase is Phase.AGAIN:
-        closed = EffectClosed(slot.effect, slot.generation, slot.attempt, "no longer due")
-        turn.commit(Fact(closed, f"{turn.row.key}:closed"))
-    return turn.row
+    if slot is None or slot.phase is not Phase.AGAIN:
+        return Move(turn, change=ended(turn))
+    closed = EffectClosed(slot.effect, slot.generation, slot.attempt, "no longer due")
+    return Move(turn, (Fact(closed, f"{turn.row.key}:closed"),), ended(turn))
 
 
-def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
+def _intend(turn: Turn, due: Due, started: float) -> Move:
     """Decide if it is a command, freeze the request, record the intent."""
     relay, row, order = turn.relay, turn.row, turn.order
     connector = relay.tenants[row.key.store].connectors[due.destination]
@@ -128,9 +170,9 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
         rate=asked.rate,
     )
     sealed = sealed_request(turn, request, attempt)
-    outbox.change(
-        turn.conn,
-        row.key,
+    change = stands(
+        turn,
+        leased=True,
         state="intent",
         attempt=attempt,
         failures=0,
@@ -143,18 +185,28 @@ def _intend(turn: Turn, due: Due, started: float) -> Call | Row:
         reason="",
     )
     decided = [Fact(decision, f"{row.key}:{attempt}:decided") for decision in decisions]
-    turn.commit(*decided, Fact(intended, f"{row.key}:{attempt}:intended"))
+    sent = replace(row, digest=digest)
     deadline = started + relay.windows.send
-    return Call(
-        replace(row, digest=digest), "send", due.effect, order.position, turn.subject, request, attempt, deadline
-    )
+    call = Call(sent, "send", due.effect, order.position, turn.subject, request, attempt, deadline)
+    return Move(turn, (*decided, Fact(intended, f"{row.key}:{attempt}:intended")), change, call)
 
 
-def _cannot(turn: Turn, due: Due, attempt: int, reason: str) -> Row:
+def _cannot(turn: Turn, due: Due, attempt: int, reason: str) -> Move:
     """A request that cannot even be built goes to a person. The intent is recorded and ended in one breath."""
     row = turn.row
     intended = EffectIntended(due.effect, due.generation, attempt, due.target, "", row.now, row.now)
     exhausted = EffectExhausted(due.effect, due.generation, attempt, reason)
-    outbox.remove(turn.conn, row.key)
-    turn.commit(Fact(intended, f"{row.key}:{attempt}:intended"), Fact(exhausted, f"{row.key}:{attempt}"))
-    return row
+    facts = Fact(intended, f"{row.key}:{attempt}:intended"), Fact(exhausted, f"{row.key}:{attempt}")
+    return Move(turn, facts, ended(turn))
+
+
+def _safely(turn: Turn, build: Callable[[], T]) -> T | Move:
+    """A mistake of ours about one order delays that order; the others of the batch go on."""
+    try:
+        return build()
+    except Exception as error:  # noqa: BLE001  whatever it is: no order may stand in the way of the others
+        row, name = turn.row, type(error).__name__
+        _log.error("%s: %s while it was prepared", row.key, name)
+        later = row.now + timedelta(seconds=max(1.0, turn.relay.backoff(row.failures + 1)))
+        reason = f"orderflow itself failed: {name}"
+        return Move(turn, change=stands(turn, next_at=later, failures=row.failures + 1, reason=reason))

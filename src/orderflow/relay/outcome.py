@@ -1,11 +1,14 @@
-"""After the call: record what came back, conclude what follows, and let the row follow, in one transaction.
+"""After the calls: record what came back, conclude what follows, and let the rows follow, in one transaction.
 
 It never touches a row that somebody else has leased since, and never loses what was learnt.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -22,46 +25,65 @@ from orderflow.domain.events import (
     Position,
 )
 from orderflow.domain.order import Phase
-from orderflow.orders import Fact, RaceError, load
+from orderflow.orders import Fact, load_all
 from orderflow.relay import attempts
+from orderflow.relay.moves import carry_out
 from orderflow.relay.rows import asked_wait, follow
-from orderflow.relay.work import POLICY, Call, Relay, Reply, Turn, slot_for
-from orderflow.store import outbox, progress
+from orderflow.relay.work import POLICY, Call, Move, Relay, Reply, Turn, slot_for
+from orderflow.store import leases, progress
 from orderflow.store.connect import transact
+from orderflow.store.leases import Held
 from orderflow.store.outbox import Row
-from orderflow.store.vault import mac
+from orderflow.store.vault import keys_of, mac
 
 
-def settle(relay: Relay, call: Call, reply: Reply) -> None:
-    """Record what came back and let the row follow the fold.
+def settle(relay: Relay, done: Sequence[tuple[Call, Reply]]) -> None:
+    """Record what came back and let the rows follow the fold: the calls of one store in one transaction.
 
     What was learnt under a stale fence is recorded all the same; the row belongs to somebody else and is not touched.
+    Where news about an order came in between, its call is settled anew, the others are not held up.
     """
-    while True:
-        try:
-            return transact(relay.engine, lambda conn: _settle(conn, relay, call, reply))
-        except RaceError:
-            continue
+    waiting = list(done)
+    while waiting:
+        store = waiting[0][0].row.key.store
+        batch: dict[str, tuple[Call, Reply]] = {}
+        for call, reply in waiting:
+            if call.row.key.store == store:
+                batch.setdefault(call.row.key.order_id, (call, reply))
+        together = list(batch.values())
+        raced = transact(relay.engine, partial(_settle, relay=relay, store=store, done=together))
+        settled = {id(call) for call, _ in together} - raced
+        waiting = [(call, reply) for call, reply in waiting if id(call) not in settled]
 
 
-def _settle(conn: sa.Connection, relay: Relay, call: Call, reply: Reply) -> None:
-    key = call.row.key
-    turn = Turn(conn, relay, call.row, load(conn, key.store, key.order_id))
-    mine = holds_fence(conn, call.row)
-    now: datetime = conn.execute(sa.select(sa.func.orderflow.wall_clock())).scalar_one()
-    facts = _facts(turn, call, reply, now)
-    attempts.keep(turn, call, reply, facts)
-    _pause_if_closed(turn, call, reply)
-    after = turn.ahead(facts, now)
-    if mine:
-        follow(turn, after, now, reply=reply, learnt=bool(facts))
-    turn.commit(*facts)
+def _settle(conn: sa.Connection, *, relay: Relay, store: str, done: Sequence[tuple[Call, Reply]]) -> set[int]:
+    """The calls, by their identity, whose orders have grown meanwhile."""
+    held = leases.hold(conn, store, [call.row for call, _ in done])
+    orders = load_all(conn, store, [call.row.key.order_id for call, _ in done])
+    found = []
+    for call, reply in done:
+        row = held.rows.get(call.row.key, call.row)
+        turn = Turn(relay, row, orders[row.key.order_id])
+        found.append((turn, call, reply, _facts(turn, call, reply, held.now)))
+    sealing = [t.row.key.order_id for t, _, r, facts in found if attempts.replied(r) or any(f.body for f in facts)]
+    keys = keys_of(conn, relay.vault, store, sealing) if sealing else {}
+    moves, calls = [], {}
+    for bare, call, reply, facts in found:
+        turn = replace(bare, key=keys.get(bare.row.key.order_id))
+        change = None
+        if holds_fence(held, call.row):
+            change = follow(turn, turn.ahead(facts, held.now), held.now, reply=reply, learnt=bool(facts))
+        move = Move(turn, tuple(facts), change, line=attempts.line(turn, call, reply, facts))
+        moves.append(move)
+        calls[id(move)] = call
+    _pause_what_closed(conn, done)
+    raced = carry_out(conn, relay, store, moves, give_back=False)
+    return {id(calls[id(move)]) for move in raced}
 
 
-def holds_fence(conn: sa.Connection, row: Row) -> bool:
-    """Is the row still leased to us? Locks it for this transaction."""
-    rows = outbox.rows_of(conn, row.key.store, row.key.order_id)
-    return any((other.key, other.fence) == (row.key, row.fence) for other in rows)
+def holds_fence(held: Held, row: Row) -> bool:
+    """Is the row still leased to us?"""
+    return row.key in held.rows
 
 
 def _facts(turn: Turn, call: Call, reply: Reply, now: datetime) -> list[Fact]:
@@ -160,9 +182,16 @@ def _given_up(turn: Turn, call: Call, sight: Sight | None, source_id: str) -> li
     return [Fact(EffectExhausted(call.effect, call.row.key.generation, 0, reason), source_id)]
 
 
-def _pause_if_closed(turn: Turn, call: Call, reply: Reply) -> None:
-    """Credentials that are turned away stop the connection, not the order."""
-    for said in (reply.result, reply.sight):
-        if isinstance(said, Retry) and said.closed:
-            place = call.effect.destination.value
-            progress.pause(turn.conn, call.row.key.store, place, said.reason, POLICY)
+def _pause_what_closed(conn: sa.Connection, done: Sequence[tuple[Call, Reply]]) -> None:
+    """Credentials that are turned away stop the connection, not the order.
+
+    In one order for everybody, and before the log's lock: nobody waits in a circle.
+    """
+    closed = {
+        (call.row.key.store, call.effect.destination.value): said.reason
+        for call, reply in done
+        for said in (reply.result, reply.sight)
+        if isinstance(said, Retry) and said.closed
+    }
+    for (store, place), reason in sorted(closed.items()):
+        progress.pause(conn, store, place, reason, POLICY)

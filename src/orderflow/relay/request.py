@@ -5,7 +5,8 @@ It never sends anything and records nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -15,14 +16,14 @@ import sqlalchemy as sa
 from orderflow.connectors import FreezeError, Task
 from orderflow.domain.decisions import Accept, Cancel, decide
 from orderflow.domain.due import Due
-from orderflow.domain.events import DetailsFetched, Effect, Event, ShopState
+from orderflow.domain.events import Effect, Event, ShopState
 from orderflow.domain.order import Order
 from orderflow.glopal.money import Base, converted
-from orderflow.relay.work import POLICY, Turn
+from orderflow.relay.work import POLICY, SealedDetails, Turn
 from orderflow.store.entry import Sealed
-from orderflow.store.outbox import Key
-from orderflow.store.tables import events, outbox
-from orderflow.store.vault import Vault, key, keys_of, seal, unseal
+from orderflow.store.outbox import Key as Place
+from orderflow.store.tables import outbox
+from orderflow.store.vault import Key, Vault, VaultError, key, keys_of, seal, unseal
 
 
 def built(turn: Turn, due: Due) -> tuple[tuple[Event, ...], bytes]:
@@ -67,9 +68,9 @@ def _base(turn: Turn) -> Base | None:
 
 def sealed_request(turn: Turn, request: bytes, attempt: int) -> Sealed:
     """The request under the order's key, bound to its outbox key and attempt."""
-    key_, vault = turn.row.key, turn.relay.vault
-    order_key = keys_of(turn.conn, vault, key_.store, [key_.order_id])[key_.order_id]
-    return seal(vault, order_key, request, _NOWHERE, f"{key_}:{attempt}")
+    if turn.key is None:
+        raise ValueError(f"no key to seal the request of {turn.row.key}")
+    return seal(turn.relay.vault, turn.key, request, _NOWHERE, f"{turn.row.key}:{attempt}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def frozen_requests(conn: sa.Connection, vault: Vault, store: str, order_id: str
     found = []
     for row in conn.execute(query.order_by(outbox.c.planned_at)):
         data_key = key(conn, vault, store, order_id, row.request_key)
-        place = Key(store, order_id, row.destination, row.effect, row.generation)
+        place = Place(store, order_id, row.destination, row.effect, row.generation)
         request = unseal(data_key, row.request, _NOWHERE, f"{place}:{row.attempt}")
         found.append(Frozen(row.effect, row.generation, row.state == "planned", row.digest, request))
     return found
@@ -139,20 +140,53 @@ def _task(turn: Turn, due: Due) -> Task:
 
 
 def _details(turn: Turn) -> bytes:
-    """The newest details as they came, out of the sealed body of the event that recorded them."""
-    key_, known = turn.row.key, turn.order.details
-    query = (
-        sa.select(events.c.event_id, events.c.body, events.c.body_key, events.c.clear)
-        .where(
-            events.c.store == key_.store,
-            events.c.order_id == key_.order_id,
-            events.c.type == DetailsFetched.__name__,
-            events.c.body.is_not(None),
-        )
-        .order_by(events.c.version.desc())
-    )
-    for row in turn.conn.execute(query):
-        if known is not None and known.basis in row.clear:  # the details that the fold goes by, not later stale ones
-            data_key = key(turn.conn, turn.relay.vault, key_.store, key_.order_id, row.body_key)
-            return unseal(data_key, row.body, row.event_id, "body")
-    raise FreezeError("there are no details to build a shop order from")
+    """The newest details as they came."""
+    found = turn.details
+    if found is None:
+        raise FreezeError("there are no details to build a shop order from")
+    return unseal(found.key, found.body, found.event_id, "body")
+
+
+def equipped(conn: sa.Connection, turns: Sequence[Turn], dues: Sequence[Due]) -> list[Turn]:
+    """`turns` of one store with what their requests are sealed with and built from, fetched for all at once."""
+    if not turns:
+        return []
+    vault, store = turns[0].relay.vault, turns[0].row.key.store
+    keys = keys_of(conn, vault, store, [turn.row.key.order_id for turn in turns])
+    drafts = [turn for turn, due in zip(turns, dues, strict=True) if due.effect is Effect.DRAFT]
+    found = _sealed_details(conn, vault, store, drafts, keys)
+    return [replace(turn, key=keys[turn.row.key.order_id], details=found.get(turn.row.key.order_id)) for turn in turns]
+
+
+def _sealed_details(
+    conn: sa.Connection, vault: Vault, store: str, turns: Sequence[Turn], keys: Mapping[str, Key]
+) -> dict[str, SealedDetails]:
+    known = [(turn.row.key.order_id, turn.order.details.basis) for turn in turns if turn.order.details is not None]
+    if not known:
+        return {}
+    order_ids, bases = zip(*known, strict=True)
+    rows = conn.execute(_DETAILS, {"store": store, "order_ids": list(order_ids), "bases": list(bases)})
+    found = {}
+    for order_id, event_id, body, body_key in rows.all():
+        current = keys[order_id]
+        try:
+            own = current if current.key_id == body_key else key(conn, vault, store, order_id, body_key)
+        except VaultError:  # destroyed: there are no details any more, and this order's turn says so
+            continue
+        found[order_id] = SealedDetails(event_id, body, own)
+    return found
+
+
+# The details that the fold goes by, not later stale ones.
+_DETAILS: Final = sa.text(
+    """
+    SELECT w.order_id, e.event_id, e.body, e.body_key
+    FROM unnest(CAST(:order_ids AS text[]), CAST(:bases AS text[])) AS w (order_id, basis)
+    CROSS JOIN LATERAL (
+        SELECT e.event_id, e.body, e.body_key FROM orderflow.events e
+        WHERE e.store = :store AND e.order_id = w.order_id AND e.type = 'DetailsFetched' AND e.body IS NOT NULL
+          AND strpos(e.clear, w.basis) > 0
+        ORDER BY e.version DESC LIMIT 1
+    ) AS e
+    """
+)

@@ -7,35 +7,30 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from typing import Any
 
 from orderflow.connectors import Missing, Retry
 from orderflow.domain.events import Effect
 from orderflow.domain.order import Order, Phase, Slot
-from orderflow.relay.work import Relay, Reply, Turn, slot_for
-from orderflow.store import outbox
+from orderflow.relay.work import Relay, Reply, Turn, ended, slot_for, stands
+from orderflow.store.leases import Change
 
 
-def follow(turn: Turn, order: Order, now: datetime, *, reply: Reply | None = None, learnt: bool = True) -> None:
-    """Let the row say what the fold says once `order` is recorded. `learnt`: the call brought something to record."""
+def follow(turn: Turn, order: Order, now: datetime, *, reply: Reply | None = None, learnt: bool = True) -> Change:
+    """What the row says once `order` is recorded. `learnt`: the call brought something to record."""
     slot = slot_for(order, turn.row)
     if slot is not None and slot.phase is Phase.AGAIN:
-        _wait(turn, slot.again_at or now, state="planned", attempt=slot.attempt, failures=0, reason=slot.reason)
-    elif slot is not None:
+        again, attempt = slot.again_at or now, slot.attempt
+        return stands(turn, next_at=again, state="planned", attempt=attempt, failures=0, reason=slot.reason)
+    if slot is not None:
         failures = 0 if learnt else turn.row.failures + 1
         next_at = _next_look_up(turn.relay, slot, failures, now)
-        _wait(turn, next_at, state="unknown", failures=failures, reason=slot.reason)
-    elif Effect(turn.row.key.effect).reads and not learnt:
-        _read_again(turn, reply, now)
-    else:
-        outbox.remove(turn.conn, turn.row.key)
+        return stands(turn, next_at=next_at, state="unknown", failures=failures, reason=slot.reason)
+    if Effect(turn.row.key.effect).reads and not learnt:
+        return _read_again(turn, reply, now)
+    return ended(turn)
 
 
-def _wait(turn: Turn, next_at: datetime, **columns: Any) -> None:
-    outbox.change(turn.conn, turn.row.key, next_at=next_at, lease_until=None, **columns)
-
-
-def _read_again(turn: Turn, reply: Reply | None, now: datetime) -> None:
+def _read_again(turn: Turn, reply: Reply | None, now: datetime) -> Change:
     sight = reply.sight if reply is not None else None
     failures, after, reason = turn.row.failures + 1, 0.0, "no answer"
     if isinstance(sight, Retry):
@@ -43,7 +38,7 @@ def _read_again(turn: Turn, reply: Reply | None, now: datetime) -> None:
     elif isinstance(sight, Missing):
         reason = sight.reason
     wait = max(after, turn.relay.backoff(turn.row.failures + 1))
-    _wait(turn, now + timedelta(seconds=wait), failures=failures, reason=reason)
+    return stands(turn, next_at=now + timedelta(seconds=wait), failures=failures, reason=reason)
 
 
 def asked_wait(retry: Retry) -> float:

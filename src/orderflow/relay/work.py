@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
+from uuid import UUID
 
 import sqlalchemy as sa
 
@@ -17,9 +18,10 @@ from orderflow.connectors import Connector, Result, Sight, Subject
 from orderflow.domain.events import Destination, Effect
 from orderflow.domain.order import Order, Slot
 from orderflow.domain.policy import StorePolicy
-from orderflow.orders import Fact, ahead, commit
+from orderflow.orders import Fact, ahead
+from orderflow.store.leases import Change, Place
 from orderflow.store.outbox import Row
-from orderflow.store.vault import Vault
+from orderflow.store.vault import Key, Vault
 
 POLICY: Final = "orderflow"
 """Who decides where the store's policy does."""
@@ -66,6 +68,11 @@ class Relay:
     rng: random.Random = field(default_factory=random.Random)
     windows: Windows = field(default_factory=Windows)
 
+    @property
+    def places(self) -> list[Place]:
+        """Every destination of every store."""
+        return [(store, place.value) for store in sorted(self.tenants) for place in self.tenants[store].connectors]
+
     def backoff(self, tries: int) -> float:
         """Seconds to wait after so many tries: capped exponential, full jitter."""
         return self.rng.uniform(0.0, min(self.windows.longest, self.windows.retry * 4.0 ** min(tries - 1, 20)))
@@ -73,12 +80,16 @@ class Relay:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One row in one transaction, with its order as it stands."""
+    """One row in one transaction, with its order as it stands, and what stands sealed in the vault about it.
 
-    conn: sa.Connection
+    `key` seals for the order, `details` are those that the fold goes by; both only where they were asked for.
+    """
+
     relay: Relay
     row: Row
     order: Order
+    key: Key | None = None
+    details: SealedDetails | None = None
 
     @property
     def policy(self) -> StorePolicy:
@@ -103,14 +114,43 @@ class Turn:
             known[self.row.target] = None  # what Glopal itself inserted carries another reference, and nobody saw it
         return Subject(self.row.key.store, self.row.key.order_id, self.reference, tuple(known))
 
-    def commit(self, *facts: Fact) -> bool:
-        """Append onto exactly this history; False if the facts were known. Raises `RaceError` if it has grown."""
-        key = self.row.key
-        return commit(self.conn, self.relay.vault, key.store, key.order_id, self.order, facts)
-
     def ahead(self, facts: list[Fact], now: datetime) -> Order:
         """The order as it will be once `facts` are recorded."""
         return ahead(self.order, [fact.event for fact in facts], now)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedDetails:
+    """Details as they came, in the sealed body of the event that recorded them."""
+
+    event_id: UUID
+    body: bytes
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a turn comes to: facts to append onto exactly its history, what becomes of its row, and the call to make.
+
+    `change` is None where the row is left alone; `line` is the one for the call that was made. All of it or nothing:
+    where the history has grown, another turn decides anew.
+    """
+
+    turn: Turn
+    facts: tuple[Fact, ...] = ()
+    change: Change | None = None
+    call: Call | None = None
+    line: Mapping[str, Any] | None = None
+
+
+def stands(turn: Turn, *, leased: bool = False, **columns: Any) -> Change:
+    """The row with these columns instead, given back unless it stays leased."""
+    return Change(replace(turn.row, **columns), leased=leased)
+
+
+def ended(turn: Turn) -> Change:
+    """The row leaves the outbox."""
+    return Change(turn.row, ends=True)
 
 
 def slot_for(order: Order, row: Row) -> Slot | None:

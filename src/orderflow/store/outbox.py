@@ -1,4 +1,4 @@
-"""The outbox: what is to be done, one row per key, leased to one worker at a time.
+"""The outbox: what is to be done, one row per key. How a worker takes rows and puts them back stands in `leases`.
 
 It never decides: rows follow the fold. What has ended leaves the outbox; its history stands in the log.
 """
@@ -54,47 +54,17 @@ class Row:
 
 
 _KEY: Final = tuple(Key.__slots__)
-_COLUMNS: Final = (*_KEY, *Row.__slots__[1:-1])
+COLUMNS: Final = (*_KEY, *Row.__slots__[1:-1])
 """All but the time, as they stand in the table."""
-
-_LEASE: Final = sa.text(
-    f"""
-    WITH clock AS MATERIALIZED (SELECT orderflow.wall_clock() AS now),
-    next AS (
-        SELECT o.store, o.order_id, o.destination, o.effect, o.generation
-        FROM orderflow.outbox o
-        WHERE NOT o.parked AND o.next_at <= (SELECT now FROM clock)
-          AND (o.lease_until IS NULL OR o.lease_until <= (SELECT now FROM clock))
-          AND (CAST(:stores AS text[]) IS NULL OR o.store = ANY (CAST(:stores AS text[])))
-          AND NOT EXISTS (
-              SELECT FROM orderflow.pauses p WHERE p.store = o.store AND p.scope = o.destination)
-        ORDER BY o.next_at
-        LIMIT 1
-        FOR UPDATE SKIP LOCKED
-    )
-    UPDATE orderflow.outbox o
-    SET fence = o.fence + 1, owner = :owner, lease_until = clock.now + CAST(:lease AS interval)
-    FROM next, clock
-    WHERE (o.store, o.order_id, o.destination, o.effect, o.generation)
-        = (next.store, next.order_id, next.destination, next.effect, next.generation)
-    RETURNING {", ".join(f"o.{column}" for column in _COLUMNS)}, clock.now
-    """
-)
-
-
-def lease(conn: sa.Connection, owner: str, seconds: float, stores: list[str] | None = None) -> Row | None:
-    """The next row whose time has come, leased to `owner` by the database's clock; its fence goes up by one."""
-    row = conn.execute(_LEASE, {"owner": owner, "lease": f"{seconds} seconds", "stores": stores}).one_or_none()
-    return None if row is None else _row(row)
 
 
 def rows_of(conn: sa.Connection, store: str, order_id: str) -> list[Row]:
     """The open rows of one order, locked against workers until the transaction ends."""
-    return [_row(row) for row in conn.execute(_ROWS, {"store": store, "order_id": order_id})]
+    return [row_of(row) for row in conn.execute(_ROWS, {"store": store, "order_id": order_id})]
 
 
 _ROWS: Final = sa.text(
-    f"SELECT {', '.join(_COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
+    f"SELECT {', '.join(COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
     "WHERE store = :store AND order_id = :order_id ORDER BY destination, effect, generation FOR UPDATE"
 )
 
@@ -159,13 +129,13 @@ class Replanned:
 def rows_of_many(conn: sa.Connection, store: str, order_ids: Sequence[str]) -> dict[str, list[Row]]:
     """The open rows of these orders, locked against workers until the transaction ends; an order without is missing."""
     found: dict[str, list[Row]] = {}
-    for row in map(_row, conn.execute(_ROWS_OF_MANY, {"store": store, "order_ids": list(order_ids)})):
+    for row in map(row_of, conn.execute(_ROWS_OF_MANY, {"store": store, "order_ids": list(order_ids)})):
         found.setdefault(row.key.order_id, []).append(row)
     return found
 
 
 _ROWS_OF_MANY: Final = sa.text(
-    f"SELECT {', '.join(_COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
+    f"SELECT {', '.join(COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
     "WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[])) "
     "ORDER BY order_id, destination, effect, generation FOR UPDATE"
 )
@@ -230,7 +200,8 @@ def next_time(conn: sa.Connection, store: str | None = None) -> datetime | None:
     return found
 
 
-def _row(row: Sequence[Any]) -> Row:
+def row_of(row: Sequence[Any]) -> Row:
+    """The row in `COLUMNS` and the time."""
     return Row(Key(*row[: len(_KEY)]), *row[len(_KEY) :])
 
 

@@ -161,7 +161,9 @@ sa.Index(
     postgresql_where=sa.text("state IN ('intent', 'unknown')"),
 )
 sa.Index(
-    "outbox_next",
+    "outbox_due",
+    outbox.c.store,
+    outbox.c.destination,
     outbox.c.next_at,
     postgresql_where=sa.text("NOT parked"),
 )

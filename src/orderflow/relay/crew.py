@@ -1,0 +1,127 @@
+"""The crew of one process: somebody prepares, `workers` call side by side, somebody settles whatever has come back.
+
+It never holds a reply back for another one's sake, never lets one slow destination have all the callers, and never
+prepares more than is sent within a moment.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Final
+
+from orderflow.relay.call import perform
+from orderflow.relay.intent import prepare
+from orderflow.relay.outcome import settle
+from orderflow.relay.under_way import UnderWay
+from orderflow.relay.work import Call, Relay, Reply
+from orderflow.store import leases
+from orderflow.store.bell import Bell, Topic
+from orderflow.store.connect import transact
+from orderflow.store.leases import Place
+from orderflow.store.outbox import Row
+
+_log = logging.getLogger("orderflow")
+_TOGETHER: Final = 64
+"""Replies recorded in one transaction, at most."""
+_LOCKED: Final = 0.01
+"""Seconds until rows are looked for again that somebody else is just at."""
+_LONGEST: Final = 0.5
+"""Seconds; nobody waits longer at a time, since the process may be about to end."""
+
+
+@dataclass(slots=True)
+class Crew:
+    """A relay with `workers` callers. `prepare_some` and `settle_some` are the turns of one thread each."""
+
+    relay: Relay
+    bell: Bell
+    workers: int
+    under_way: UnderWay = field(init=False)
+    _callers: ThreadPoolExecutor = field(init=False)
+    _turns: deque[Place] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.under_way = UnderWay(self.workers, self.relay.boottime)
+        self._callers = ThreadPoolExecutor(self.workers, thread_name_prefix="call")
+        self._turns = deque(self.relay.places)
+
+    def prepare_some(self) -> None:
+        """Prepare what is due, as far as there is room, and hand it to the callers; or wait for room or work."""
+        room, full = self.under_way.room(), self.under_way.full()
+        if room <= 0:
+            self.under_way.wait_for_room(_LONGEST)
+            return
+        places = [place for place in self._turns if place not in full]
+        heard = self.bell.heard(Topic.DUE)
+        prepared = prepare(self.relay, room, places)
+        if not prepared:
+            self.bell.wait(Topic.DUE, heard, self._seconds_until_due(places))
+            return
+        self._go_on(prepared)
+        calls = [one for one in prepared if isinstance(one, Call)]
+        self.under_way.begin(calls)
+        for call in calls:
+            self._callers.submit(self._call, call)
+        if len(calls) < len(prepared):  # a row was closed or given up, on the record
+            self.bell.ring(Topic.FACTS)
+
+    def settle_some(self, seconds: float = _LONGEST) -> None:
+        """Record what has come back by now; waits up to `seconds` for the first."""
+        done = self.under_way.take(_TOGETHER, seconds)
+        if not done:
+            return
+        try:
+            self._settle(done)
+        finally:
+            narrow = bool(self.under_way.full())
+            self.under_way.end([call for call, _ in done])
+            if narrow:
+                self.bell.hear(Topic.DUE)  # a place that was full has room again
+
+    def finish(self) -> None:
+        """No more is prepared: let the calls end, and record them."""
+        self._callers.shutdown(wait=True)
+        while self.under_way.back():
+            self.settle_some()
+
+    def _call(self, call: Call) -> None:
+        self.under_way.start(call)
+        try:
+            reply = perform(self.relay, call)
+        except Exception as error:  # noqa: BLE001  a connector raises nothing; should it, only this call is unknown
+            _log.error("%s: %s while it was called", call.row.key, type(error).__name__)
+            self.under_way.end([call])
+            return
+        self.under_way.come_back(call, reply)
+
+    def _settle(self, done: Sequence[tuple[Call, Reply]]) -> None:
+        """All together; if that fails, each by itself: nobody's trouble costs the others what they have learnt."""
+        try:
+            settle(self.relay, done)
+        except Exception:
+            if len(done) == 1:
+                raise
+            for one in done:
+                self._settle_alone(one)
+        self.bell.ring(Topic.FACTS)
+
+    def _settle_alone(self, one: tuple[Call, Reply]) -> None:
+        try:
+            settle(self.relay, [one])
+        except Exception as error:  # noqa: BLE001  unrecorded, it is looked up like any other unknown
+            _log.error("%s: %s while its outcome was recorded", one[0].row.key, type(error).__name__)
+
+    def _seconds_until_due(self, places: Sequence[Place]) -> float | None:
+        seconds = transact(self.relay.engine, lambda conn: leases.soonest(conn, places))
+        return None if seconds is None else max(_LOCKED, seconds)
+
+    def _go_on(self, prepared: Sequence[Call | Row]) -> None:
+        """The place that was served goes behind the others."""
+        first = prepared[0]
+        key = (first.row if isinstance(first, Call) else first).key
+        self._turns.remove((key.store, key.destination))
+        self._turns.append((key.store, key.destination))

@@ -1,0 +1,123 @@
+"""The calls of one process between their preparation and their record: how many, where, and for how long.
+
+It never lets more be prepared than the callers will begin within a moment: a request leaves in time or never.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from orderflow.relay.work import Call, Reply
+from orderflow.store.leases import Place
+
+_MOMENT: Final = 0.2
+"""Seconds: what is prepared ahead of the callers is begun within so long."""
+_AHEAD: Final = 64
+"""Calls prepared ahead of the callers, at most."""
+_SLOW: Final = 1.0
+"""Seconds: a place whose calls take longer does not get the last caller."""
+_REMEMBERED: Final = 60.0
+"""Seconds: for so long a place is judged by its last calls."""
+
+
+class UnderWay:
+    """Thread-safe. `workers` calls are made at a time; `clock` is monotonic, in seconds."""
+
+    def __init__(self, workers: int, clock: Callable[[], float]) -> None:
+        self._workers, self._clock = workers, clock
+        self._changed = threading.Condition()
+        self._calls: dict[int, Place] = {}
+        self._started: dict[int, float] = {}
+        self._took: dict[Place, tuple[float, float]] = {}
+        self._back: deque[tuple[Call, Reply]] = deque()
+
+    # ---- what may be prepared --------------------------------------------------------------------------------------
+
+    def room(self) -> int:
+        """How many more calls may be prepared now.
+
+        One for each free caller, and as many more as will be begun within a moment, going by the slowest place. A slow
+        place gets all callers but one.
+        """
+        with self._changed:
+            seconds = self._seconds()
+            slowest = max(seconds.values(), default=_MOMENT)
+            ahead = min(_AHEAD, int(self._workers * _MOMENT / max(slowest, 0.001))) if slowest < _MOMENT else 0
+            room = self._workers + ahead - len(self._calls)
+            here = Counter(self._calls.values())
+            left = [self._most() - here[place] for place, took in seconds.items() if took > _SLOW]
+            return min([room, *(number for number in left if number > 0)])
+
+    def full(self) -> list[Place]:
+        """Slow places that have all the callers that they may have."""
+        with self._changed:
+            here = Counter(self._calls.values())
+            slow = (place for place, took in self._seconds().items() if took > _SLOW)
+            return [place for place in slow if here[place] >= self._most()]
+
+    def wait_for_room(self, seconds: float) -> None:
+        """Wait until a call has come to its end, or for so long."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def _most(self) -> int:
+        return max(1, self._workers - 1)
+
+    def _seconds(self) -> dict[Place, float]:
+        """How long a call takes at each place, as far as is known: the last ones, and those that go on."""
+        now = self._clock()
+        known = {place: took for place, (took, when) in self._took.items() if now - when < _REMEMBERED}
+        for number, began in self._started.items():
+            place = self._calls[number]
+            known[place] = max(known.get(place, 0.0), now - began)
+        return known
+
+    # ---- the life of a call ----------------------------------------------------------------------------------------
+
+    def begin(self, calls: Sequence[Call]) -> None:
+        """They are prepared, and wait for their callers."""
+        with self._changed:
+            self._calls |= {id(call): (call.row.key.store, call.effect.destination.value) for call in calls}
+
+    def start(self, call: Call) -> None:
+        """It is being made."""
+        with self._changed:
+            self._started[id(call)] = self._clock()
+
+    def come_back(self, call: Call, reply: Reply) -> None:
+        """It has been made, and waits to be settled."""
+        with self._changed:
+            self._over(call)
+            self._back.append((call, reply))
+            self._changed.notify_all()
+
+    def back(self) -> int:
+        """How many wait to be settled."""
+        with self._changed:
+            return len(self._back)
+
+    def take(self, most: int, seconds: float) -> list[tuple[Call, Reply]]:
+        """Whatever has come back by now, `most` at most; waits up to `seconds` for the first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._back, seconds)
+            return [self._back.popleft() for _ in range(min(most, len(self._back)))]
+
+    def end(self, calls: Sequence[Call]) -> None:
+        """They are settled, or given up."""
+        with self._changed:
+            for call in calls:
+                self._over(call)
+                self._calls.pop(id(call), None)
+            self._changed.notify_all()
+
+    def _over(self, call: Call) -> None:
+        began = self._started.pop(id(call), None)
+        if began is None:
+            return
+        now, place = self._clock(), self._calls[id(call)]
+        took, before = now - began, self._took.get(place)
+        smooth = took if before is None or took > before[0] else before[0] + (took - before[0]) / 8
+        self._took[place] = (smooth, now)
