@@ -40,6 +40,13 @@ class Key:
     order_id: str
     key_id: UUID
     secret: bytes = field(repr=False)
+    cipher: AESGCM = field(init=False, repr=False, compare=False)
+    text: str = field(init=False, repr=False, compare=False)
+    """Cipher and text of the id are made once: an order's events are sealed one behind the other."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "cipher", AESGCM(self.secret))
+        object.__setattr__(self, "text", str(self.key_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +102,14 @@ def key(conn: sa.Connection, vault: Vault, store: str, order_id: str, key_id: UU
 def seal(vault: Vault, key: Key, plain: bytes, event_id: UUID, name: str) -> Sealed:
     """`plain` sealed under `key` and bound to its place: it opens nowhere else."""
     nonce = os.urandom(_NONCE)
-    data = nonce + AESGCM(key.secret).encrypt(nonce, plain, _bound(key, event_id, name))
+    data = nonce + key.cipher.encrypt(nonce, plain, _bound(key, event_id, name))
     return Sealed(data, key.key_id, mac(vault, key.store, plain))
 
 
 def unseal(key: Key, data: bytes, event_id: UUID, name: str) -> bytes:
     """The plain bytes. Raises `VaultError` if they were altered or belong elsewhere."""
     try:
-        return AESGCM(key.secret).decrypt(data[:_NONCE], data[_NONCE:], _bound(key, event_id, name))
+        return key.cipher.decrypt(data[:_NONCE], data[_NONCE:], _bound(key, event_id, name))
     except Exception:  # noqa: BLE001  the library's InvalidTag has no text, and other errors may carry key material
         raise VaultError(f"sealed {name} of order {key.order_id} is not what was sealed") from None
 
@@ -163,4 +170,4 @@ def _place(store: str, order_id: str, key_id: UUID) -> bytes:
 
 
 def _bound(key: Key, event_id: UUID, name: str) -> bytes:
-    return f"{key.store}\0{key.order_id}\0{event_id}\0{name}\0{key.key_id}".encode()
+    return f"{key.store}\0{key.order_id}\0{event_id}\0{name}\0{key.text}".encode()
