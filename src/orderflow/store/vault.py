@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
+import hashlib
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -55,6 +55,14 @@ class Vault:
 
     wrapping: bytes = field(repr=False)
     mac_key: bytes = field(repr=False)
+    inner: Any = field(init=False, repr=False, compare=False)
+    outer: Any = field(init=False, repr=False, compare=False)
+    """What HMAC (RFC 2104) begins its two hashes with; beginning anew took longer than an event's whole MAC."""
+
+    def __post_init__(self) -> None:
+        block = self.mac_key.ljust(64, b"\0")
+        object.__setattr__(self, "inner", hashlib.sha256(bytes(byte ^ 0x36 for byte in block)))
+        object.__setattr__(self, "outer", hashlib.sha256(bytes(byte ^ 0x5C for byte in block)))
 
 
 def open_vault(master: bytes) -> Vault:
@@ -116,7 +124,10 @@ def unseal(key: Key, data: bytes, event_id: UUID, name: str) -> bytes:
 
 def mac(vault: Vault, store: str, plain: bytes) -> bytes:
     """A keyed MAC: equal bytes are recognised, guessing the plain text from it needs the master key."""
-    return hmac.digest(vault.mac_key, len(store).to_bytes(4, "big") + store.encode() + plain, "sha256")
+    inner, outer = vault.inner.copy(), vault.outer.copy()
+    inner.update(len(store).to_bytes(4, "big") + store.encode() + plain)
+    outer.update(inner.digest())
+    return bytes(outer.digest())
 
 
 def _current(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
