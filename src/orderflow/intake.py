@@ -6,11 +6,12 @@ It never interprets a report, never moves the cursor back, and never skips anyth
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import sqlalchemy as sa
@@ -200,8 +201,8 @@ class Facts:
 
 def facts(vault: Vault, keys: Mapping[str, Key], store: str, elements: Sequence[Good | Bad]) -> Facts:
     """Everything of `record` that can be done without the database, once the keys of all streams are there."""
-    pairs = zip(streams(elements), elements, strict=True)
-    entries = [_fact(vault, keys[stream], stream, element) for stream, element in pairs]
+    triples = zip(streams(elements), elements, _event_ids(len(elements)), strict=True)
+    entries = [_fact(vault, keys[stream], stream, element, event_id) for stream, element, event_id in triples]
     return Facts(store, keys, elements, entries, log.prepared(store, log.one_each(entries)))
 
 
@@ -223,11 +224,18 @@ def _written(results: Sequence[log.Result]) -> int:
     return sum(isinstance(result, log.Appended) for result in results)
 
 
-def _fact(vault: Vault, key: Key, stream: str, element: Good | Bad) -> Entry:
+def _event_ids(number: int) -> list[UUID]:
+    """As `uuid4` makes them, but the system is asked for chance only once."""
+    chance = os.urandom(16 * number)
+    return [UUID(bytes=chance[at : at + 16], version=4) for at in range(0, 16 * number, 16)]
+
+
+def _fact(vault: Vault, key: Key, stream: str, element: Good | Bad, event_id: UUID) -> Entry:
     if isinstance(element, Good):
         kind = codec.type_of(element.name)
         clear = _encode(clear_of(element)).decode()
-        return _entry(vault, key, stream, kind, element.event_id, clear, element.raw, element)
+        body = seal(vault, key, element.raw, event_id, "body")
+        return Entry(stream, kind, SOURCE, element.event_id, clear, element.event_at, body, _META, event_id)
     kind, clear = codec.encode(Malformed(element.problem))
     source_id = f"{element.event_id or ''} {hashlib.sha256(element.raw).hexdigest()}"
     return _entry(vault, key, stream, kind, source_id, clear, element.raw)
@@ -246,10 +254,6 @@ def _pointer(entry: Entry, order_id: str) -> Entry:
     return Entry(order_id, kind, SOURCE, f"{entry.source_id} also {entry.order_id}", clear, meta=_META)
 
 
-def _entry(
-    vault: Vault, key: Key, stream: str, kind: str, source_id: str, clear: str, raw: bytes, element: Good | None = None
-) -> Entry:
+def _entry(vault: Vault, key: Key, stream: str, kind: str, source_id: str, clear: str, raw: bytes) -> Entry:
     event_id = uuid4()
-    body = seal(vault, key, raw, event_id, "body")
-    occurred_at = element.event_at if element is not None else None
-    return Entry(stream, kind, SOURCE, source_id, clear, occurred_at, body, _META, event_id)
+    return Entry(stream, kind, SOURCE, source_id, clear, None, seal(vault, key, raw, event_id, "body"), _META, event_id)

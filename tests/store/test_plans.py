@@ -6,12 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow import orders
-from orderflow.store import log, outbox, progress
+from orderflow.store import imports, log, outbox, progress
 from orderflow.store.connect import connect
 
-from .writing import entry, unit
+from .writing import NOON, entry, unit
 
 MANY = 20_000
+KEY = outbox.Key("acme", "o77", "glopal", "fetch", 0)
 FILL = (
     "INSERT INTO orderflow.epochs (store, epoch, first_position) VALUES ('acme', 1, 1)",
     f"""
@@ -28,21 +29,55 @@ FILL = (
     """,
     f"INSERT INTO orderflow.checkpoints SELECT 'orders', 'acme', n, n, sha256('x') FROM generate_series(1, {MANY}) n",
     f"INSERT INTO orderflow.cursors (store, seq, cursor) SELECT 'acme', n, 'e' || n FROM generate_series(1, {MANY}) n",
-    "ANALYZE orderflow.events, orderflow.streams, orderflow.outbox, orderflow.checkpoints, orderflow.cursors",
+    """
+    INSERT INTO orderflow.imports (store, file, bytes, lines, digest)
+    SELECT 'acme', 'f' || n / 100, n, n, '' FROM generate_series(1, 20000) n
+    """,
+    f"""
+    INSERT INTO orderflow.orders (store, order_id, status, confirmed, first_recorded_at, last_recorded_at, version,
+                                  position, machine, snapshot)
+    SELECT 'acme', 'o' || n, (ARRAY['READY', 'ACCEPTED', 'COMPLETED', 'CANCELLED'])[n % 4 + 1], true, now(),
+           now() - make_interval(secs => n), 10, n, 1, '{{}}' FROM generate_series(1, {MANY}) n
+    """,
+    """
+    ANALYZE orderflow.events, orderflow.streams, orderflow.outbox, orderflow.checkpoints, orderflow.cursors,
+        orderflow.imports, orderflow.orders
+    """,
 )
 
 
+@pytest.fixture(
+    scope="module",
+    params=[
+        "new_database",
+        pytest.param("new_database_15", marks=pytest.mark.needs_service("PostgreSQL 15", "127.0.0.1", 5432)),
+    ],
+)
+def empty(request) -> str:
+    """A database of this test's server, or of PostgreSQL 15."""
+    return request.getfixturevalue(request.param)()
+
+
 @pytest.fixture(scope="module")
-def full(module_database_url: str) -> Iterator[sa.Engine]:
-    """The restricted role on a database whose log and outbox hold 20 000 rows each."""
-    owner = sa.create_engine(module_database_url)
+def full(empty: str) -> Iterator[sa.Engine]:
+    """The restricted role on a database whose tables hold 20 000 rows each."""
+    made = connect(empty, pool_size=1)
+    with made.begin() as conn:  # its plans are made while there is nothing: they have to be good for later, too
+        for _ in range(10):
+            log.append(conn, "before", [unit(entry("a"))])
+    owner = sa.create_engine(empty)
     with owner.begin() as conn:
         for statement in FILL:
             conn.execute(sa.text(statement))
     owner.dispose()
-    made = connect(module_database_url)
     yield made
     made.dispose()
+
+
+def _page(known: int) -> list[log.Unit]:
+    """A hundred facts of forty orders, so many of which are known."""
+    ids = [f"s{n * 7}" if n <= known else None for n in range(1, 101)]
+    return [unit(entry(f"o{n % 40}", source_id)) for n, source_id in enumerate(ids)]
 
 
 def _lease(conn: sa.Connection) -> None:
@@ -53,6 +88,10 @@ STATEMENTS = {
     "append": ("events", lambda c: log.append(c, "acme", [unit(entry("o7"), expected=10)])),
     "append of a duplicate": ("events", lambda c: log.append(c, "acme", [unit(entry("o7", "s71"))])),
     "append to a stream": ("streams", lambda c: log.append(c, "acme", [unit(entry("o7"))])),
+    "append a page": ("events", lambda c: log.append(c, "acme", _page(0))),
+    "append a page that is known": ("events", lambda c: log.append(c, "acme", _page(100))),
+    "append a page to streams": ("streams", lambda c: log.append(c, "acme", _page(50))),
+    "one body": ("events", lambda c: log.body(c, "acme", 77)),
     "read": ("events", lambda c: log.read(c, "acme", MANY - 150, 100)),
     "read at the end": ("events", lambda c: log.read(c, "acme", MANY)),
     "read one stream": ("events", lambda c: log.read_stream(c, "acme", "o77")),
@@ -62,6 +101,12 @@ STATEMENTS = {
     "lease": ("outbox", _lease),
     "rows of one order": ("outbox", lambda c: outbox.rows_of(c, "acme", "o77")),
     "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
+    "advance a reader": ("checkpoints", lambda c: progress.advance(c, ["planner"], "acme", 9)),
+    "what is due next": ("outbox", lambda c: outbox.plan(c, KEY, target="", reads=True, next_at=NOON)),
+    "a row of the outbox": ("outbox", lambda c: outbox.change(c, KEY, reason="x")),
+    "how far an import came": ("imports", lambda c: imports.place(c, "acme", "f7")),
+    "note how far it came": ("imports", lambda c: imports.note(c, "acme", "f7", imports.Place(800, 800, ""))),
+    "the snapshot of an order": ("orders", lambda c: orders._snapshot(c, "acme", "o77")),
     "cursor": ("cursors", lambda c: progress.cursor_of(c, "acme")),
     "move the cursor": ("cursors", lambda c: progress.move_cursor(c, "acme", MANY, "next")),
 }
@@ -72,16 +117,22 @@ def test_by_index(full, name):
     """No walk through the table, and through no more of the index than the answer needs."""
     table, statement = STATEMENTS[name]
     with full.connect() as conn:
+        before = _counts(conn, table)
         statement(conn)
-        counted = sa.text(
-            "SELECT seq_scan, idx_scan, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) AS touched "
-            "FROM pg_stat_xact_user_tables WHERE schemaname = 'orderflow' AND relname = :table"
-        )
-        found = conn.execute(counted, {"table": table}).one()
+        scans, by_index, touched = (after - one for after, one in zip(_counts(conn, table), before, strict=True))
         conn.rollback()
-    assert found.seq_scan == 0
-    assert found.idx_scan > 0
-    assert found.touched <= 150
+    assert scans == 0
+    assert by_index > 0
+    assert touched <= 201  # the last row, and each of a hundred that are known twice
+
+
+def _counts(conn: sa.Connection, table: str) -> tuple[int, int, int]:
+    """Walks through the table, look-ups by index, and rows touched by either, so far in this session."""
+    counted = sa.text(
+        "SELECT seq_scan, idx_scan, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) "
+        "FROM pg_stat_xact_user_tables WHERE schemaname = 'orderflow' AND relname = :table"
+    )
+    return tuple(conn.execute(counted, {"table": table}).one())
 
 
 def test_the_order_of_a_read_comes_from_the_index(full):
@@ -93,7 +144,43 @@ def test_the_order_of_a_read_comes_from_the_index(full):
             "SELECT position FROM orderflow.events WHERE store = 'acme' ORDER BY position DESC LIMIT 1",
             "SELECT * FROM orderflow.outbox WHERE NOT parked AND next_at <= now() ORDER BY next_at LIMIT 1",
         ):
-            plan = "\n".join(conn.scalars(sa.text(f"EXPLAIN {query}")))
+            plan = _plan(conn, query)
             assert "Index Scan" in plan or "Index Only Scan" in plan, plan
             assert "Sort" not in plan, plan
             assert "Seq Scan" not in plan, plan
+
+
+def test_a_list_of_orders_begins_where_the_index_says(full):
+    """By status, newest news first: the index has that order, so that fifty of many cost fifty."""
+    query = (
+        "SELECT order_id FROM orderflow.orders WHERE store IN ('acme') AND status = 'READY' "
+        "ORDER BY last_recorded_at DESC, store, order_id LIMIT 50"
+    )
+    with full.connect() as conn:
+        plan = _plan(conn, query)
+    assert "orders_status" in plan, plan
+    assert "Seq Scan" not in plan, plan
+
+
+def test_what_is_known_is_looked_up_by_its_index(full):
+    """The statement in `append_events` that finds source ids and versions, by itself: loops of look-ups, no join."""
+    query = """
+        SELECT e.position, s.version FROM unnest($1::text[], $2::text[], $3::text[]) AS t (order_id, source, source_id)
+        LEFT JOIN LATERAL (SELECT e.position FROM orderflow.events e WHERE e.store = $4 AND e.source = t.source
+            AND e.source_id = t.source_id LIMIT 1) e ON true
+        LEFT JOIN LATERAL (SELECT s.version FROM orderflow.streams s WHERE s.store = $4 AND s.order_id = t.order_id
+            LIMIT 1) s ON true
+    """
+    with full.connect() as conn:
+        conn.exec_driver_sql("SET LOCAL plan_cache_mode = force_generic_plan")
+        conn.exec_driver_sql(f"PREPARE known (text[], text[], text[], text) AS {query}")
+        plan = _plan(conn, "EXECUTE known ('{a}', '{b}', '{c}', 'acme')")
+        conn.exec_driver_sql("DEALLOCATE known")
+    assert "events_source" in plan, plan
+    assert "streams_pkey" in plan, plan
+    assert "Seq Scan" not in plan, plan
+    assert "Hash" not in plan, plan
+
+
+def _plan(conn: sa.Connection, query: str) -> str:
+    return "\n".join(conn.exec_driver_sql(f"EXPLAIN {query}").scalars())

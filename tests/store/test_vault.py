@@ -1,6 +1,7 @@
 """What is personal opens only in its own place, with its own key, under its own master key, and stands nowhere else."""
 
 import base64
+import hmac
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -146,6 +147,13 @@ def test_many_at_once_get_one_key(app, store):
         answers = list(pool.map(ask, range(16)))
     assert all(answer == answers[0] for answer in answers)
     assert len({found.secret for found in answers[0].values()}) == 5
+
+
+@pytest.mark.parametrize("plain", [b"", b"x", b"a long one " * 1000])
+def test_a_mac_is_an_hmac(plain):
+    """RFC 2104 over store and bytes, as the standard library has it."""
+    said = len("acme").to_bytes(4, "big") + b"acme" + plain
+    assert mac(VAULT, "acme", plain) == hmac.digest(VAULT.mac_key, said, "sha256")
 
 
 def test_macs_tell_equality_and_nothing_more():

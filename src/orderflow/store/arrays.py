@@ -20,7 +20,8 @@ _HEAD: Final = Struct("!iiIii").pack
 """Dimensions, whether there are nulls, type of an element, how many there are, number of the first one."""
 _SIZE: Final = Struct("!i").pack
 _NULL: Final = _SIZE(-1)
-_SIZES: Final = tuple(_SIZE(length) for length in range(1024))
+_READY: Final = 1024
+_SIZES: Final = tuple(_SIZE(length) for length in range(_READY))
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -31,14 +32,18 @@ class Array:
     element: int
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
-        parts = [_NULL if value is None else _sized(value) for value in values]
-        nulls = int(None in values)
-        self.packed = _HEAD(1, nulls, self.element, len(parts), 1) + b"".join(parts)
-
-
-def _sized(value: bytes) -> bytes:
-    length = len(value)
-    return (_SIZES[length] if length < len(_SIZES) else _SIZE(length)) + value
+        """Written out, since every byte of the log passes here."""
+        nulls = False
+        parts = []
+        for value in values:
+            if value is None:
+                nulls = True
+                parts.append(_NULL)
+            else:
+                length = len(value)
+                parts.append(_SIZES[length] if length < _READY else _SIZE(length))
+                parts.append(value)
+        self.packed = _HEAD(1, nulls, self.element, len(values), 1) + b"".join(parts)
 
 
 class _Texts(Array):
