@@ -41,6 +41,7 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "migrate": "running:migrate",
     "rebuild": "checking:rebuild",
     "verify": "checking:verify",
+    "replay": "replaying:replayed",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

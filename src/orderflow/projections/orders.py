@@ -30,7 +30,7 @@ class Orders:
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """The last step of each order replaces its row."""
         rows = [
-            shown(_row(store, order_id, step.after, policy))
+            shown(row_of(store, order_id, step.after, policy))
             for order_id, step in last_of_each(steps).items()
             if order_id != INTAKE
         ]
@@ -40,7 +40,8 @@ class Orders:
             conn.execute(upsert.on_conflict_do_update(index_elements=["store", "order_id"], set_=values), rows)
 
 
-def _row(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
+def row_of(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
+    """The row of one order: every column follows from its fold and the policy."""
     own, details, external = order.shop.own, order.details, order.external
     return {
         "store": store,

@@ -12,7 +12,7 @@ from typing import Final, cast
 import sqlalchemy as sa
 
 from orderflow.store.direct import fetch
-from orderflow.store.log import LogDamagedError, Record, read
+from orderflow.store.log import LogDamagedError, Record, head, read
 
 PAGE: Final = 2000
 """Events a page: enough that a round trip does not show, few enough that a page stays in the processor's cache."""
@@ -67,3 +67,21 @@ _TOLD: Final = """
 def _ended(store: str, after: int, upto: int | None) -> None:
     if upto is not None:
         raise LogDamagedError(store, after + 1, "it is missing")
+
+
+def position_at(conn: sa.Connection, store: str, time: datetime) -> int:
+    """The last position that was recorded at or before `time`; 0 if none was.
+
+    Times never decrease with the position, so what was known at a time is the log up to here; it is found by halving.
+    """
+    low, high = 0, head(conn, store)
+    while low < high:
+        middle = (low + high + 1) // 2
+        found = fetch(conn, _TIME, (store, middle))
+        if not found:
+            raise LogDamagedError(store, middle, "it is missing")
+        low, high = (middle, high) if found[0][0] <= time else (low, middle - 1)
+    return low
+
+
+_TIME: Final = "SELECT recorded_at FROM orderflow.events WHERE store = %s AND position = %s"
