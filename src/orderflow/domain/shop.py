@@ -43,10 +43,10 @@ class Shop:
         Where the recorded one was promoted and is gone, nothing takes its place: that order gets no new one by itself.
         So one that was promoted and gone before we saw it is recorded too, if nothing lives.
         """
-        seen = {s.shop_id: s for s in self.seen}
-        news = [sighting for sighting in found if sighting.shop_id and seen.get(sighting.shop_id) != sighting]
+        news = [sighting for sighting in found if sighting.shop_id and sighting not in self.seen]
         if not news:
             return self
+        seen = {s.shop_id: s for s in self.seen}
         for sighting in news:
             seen[sighting.shop_id] = _merge(seen.get(sighting.shop_id), sighting)
         own = seen.get(self.recorded) if self.recorded is not None else None
