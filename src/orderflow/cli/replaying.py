@@ -114,10 +114,14 @@ def _counts(found: _Found) -> str:
     return ", ".join(f"{found.by_status[status.value]} {status}" for status in Status if found.by_status[status.value])
 
 
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
+
+
 def _say(found: _Found) -> None:
-    means.say(f"{found.store}: {found.orders} orders up to position {found.position}: {_counts(found) or 'none'}")
+    means.say(f"{found.store}: {_orders(found.orders)} up to position {found.position}: {_counts(found) or 'none'}")
     for version, count in sorted(found.judged_before.items()):
-        means.say(f"  {count} orders have events that were judged by version {version} of the machine in their day")
+        means.say(f"  {_orders(count)} with events that version {version} of the machine judged in their day")
     if not found.compared:
         return
     if not found.differences:
@@ -126,7 +130,7 @@ def _say(found: _Found) -> None:
     named = [f"{one.order_id} ({', '.join(one.what)})" for one in found.differences[:NAMED]]
     more = [f"and {len(found.differences) - NAMED} more"] if len(found.differences) > NAMED else []
     means.complain(
-        f"{len(found.differences)} of {found.orders} orders of {found.store} differ: {', '.join([*named, *more])}"
+        f"{len(found.differences)} of {_orders(found.orders)} of {found.store} differ: {', '.join([*named, *more])}"
     )
 
 
