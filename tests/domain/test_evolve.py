@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, fields, replace
+from functools import reduce
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -25,6 +27,7 @@ from orderflow.domain.events import (
     Version,
 )
 from orderflow.domain.evolve import evolve, fold
+from orderflow.domain.folding import Folding
 from orderflow.domain.machine import Report, Status, Verdict, judge
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy, held
@@ -73,6 +76,38 @@ def test_fold_goes_on_from_a_snapshot(jumble: list[Recorded], cut: int) -> None:
     """Folding a part and then the rest is folding all."""
     # Compared as texts: from Python 3.13 on, two equal dataclasses that hold NaN differ.
     assert repr(fold(jumble[cut:], fold(jumble[:cut]))) == repr(fold(jumble))
+
+
+@given(jumbles())
+def test_fold_is_evolve_step_by_step(jumble: list[Recorded]) -> None:
+    """One rule for both. No step touches the order it began from, and what comes out is frozen: never a `Folding`."""
+    order, texts = Order(), []
+    for recorded in jumble:
+        before, text = order, repr(order)
+        order = evolve(order, recorded)
+        assert repr(before) == text
+        assert type(order) is Order
+        texts.append(repr(order))
+    assert type(fold(jumble)) is Order
+    assert repr(fold(jumble)) == repr(reduce(evolve, jumble, Order())) == (texts[-1] if texts else repr(Order()))
+
+
+def test_what_comes_out_of_a_fold_cannot_be_changed() -> None:
+    """Not even by whoever held it while it was folded."""
+    folding = Folding(Order())
+    order = folding.done()
+    assert order is folding
+    assert (order, hash(order)) == (Order(), hash(Order()))
+    with pytest.raises(FrozenInstanceError):
+        folding.status = Status.READY
+
+
+def test_a_folding_begins_as_a_copy_of_every_field() -> None:
+    """A field that an order gets later must not be forgotten here."""
+    order = object.__new__(Order)
+    for number, field in enumerate(fields(Order)):
+        object.__setattr__(order, field.name, number)
+    assert Folding(order).done() == order
 
 
 @given(jumbles())

@@ -252,6 +252,44 @@ def test_every_command_that_says_something_says_it_in_json(stage):
     assert [one["position"] for one in stage.run("rebuild", "orders", "--json").data] == [3]
 
 
+# --- recomputing: replay --------------------------------------------------------------------------------------------
+
+
+def test_replay_compares_and_names_what_differs(stage, engine):
+    """Equal before anybody meddles; then the order, the column, and exit code 1, for people and for programs."""
+    one, two = sorted(stage.place(ready=True) for _ in range(2))
+    stage.run("pull")
+    stage.run("rebuild", "orders")
+    said = stage.run("replay").out
+    assert said == f"{STORE}: 2 orders up to position 4: 2 READY\n  the read model orders says the same of each\n"
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE orderflow.orders SET status = 'ACCEPTED' WHERE order_id = :o"), {"o": one})
+        conn.execute(sa.text("DELETE FROM orderflow.orders WHERE order_id = :o"), {"o": two})
+    said = stage.run("replay", STORE, code=1)
+    assert said.err == f"orderflow: 2 of 2 orders of {STORE} differ: {one} (status), {two} (it has no row)\n"
+    [found] = stage.run("replay", "--json", code=1).data
+    assert found == {
+        "store": STORE,
+        "position": 4,
+        "orders": 2,
+        "by_status": {"READY": 2},
+        "judged_by_other_machines": {},
+        "compared": True,
+        "differences": [{"order_id": one, "what": ["status"]}, {"order_id": two, "what": ["it has no row"]}],
+    }
+
+
+def test_replay_until_a_position_or_a_time(stage):
+    """A prefix, and nothing is compared with it."""
+    stage.place(ready=True)
+    stage.run("pull")
+    assert stage.run("replay", "--until", "1").out == f"{STORE}: 1 order up to position 1: 1 RECEIVED\n"
+    assert stage.run("replay", "--until", "2000-01-01").out == f"{STORE}: 0 orders up to position 0: none\n"
+    assert stage.run("replay", "--until", "2999-01-01", "--json").data[0]["by_status"] == {"READY": 1}
+    assert "the log of " in stage.run("replay", "--until", "3", code=2).err
+    assert "is no time" in stage.run("replay", "--until", "soon", code=2).err
+
+
 def test_what_a_migration_would_do_is_printed_without_a_database(stage):
     text = (stage.home / "orderflow.toml").read_text().replace("database_url", "# database_url")
     (stage.home / "orderflow.toml").write_text(text)

@@ -13,7 +13,7 @@ from orderflow.domain.decisions import Accept, Note
 from orderflow.domain.events import Effect, EffectDelivered, EffectIntended, Ids, ShopState, Sighting
 from orderflow.glopal.client import RawPage
 from orderflow.intake import Feed
-from orderflow.store import log, outbox, progress
+from orderflow.store import leases, log, outbox, progress
 from orderflow.store.connect import connect, transact
 from orderflow.store.entry import Entry
 from orderflow.store.outbox import Key
@@ -137,7 +137,7 @@ def test_an_outcome_is_recorded_once(door, app, engine, store, faults):
         orders.commit(
             conn, VAULT, store, "a", orders.load(conn, store, "a"), [orders.Fact(intended, f"{place}:intent")]
         )
-        row = outbox.lease(conn, "w", 60.0, [store])
+        [row] = leases.lease(conn, "w", 60.0, [(store, "shop")])
     delivered = EffectDelivered(Effect.DRAFT, 0, 1, Sighting("s1", "1", ShopState.DRAFT))
 
     def settle(conn: sa.Connection) -> bool:

@@ -86,7 +86,7 @@ def test_migrations_leave_no_lock_behind(wandering, database_url):
     """They may go through it too: whoever migrates next need not wait for a session that nobody owns."""
     owner = sa.create_engine(database_url, poolclass=sa.NullPool)
     with owner.begin() as conn:
-        conn.execute(sa.text("DROP SCHEMA orderflow, orderflow_vault CASCADE"))
+        conn.execute(sa.text("DROP SCHEMA orderflow, orderflow_kept, orderflow_vault CASCADE"))
     for _ in range(2 * SERVERS):
         migrate.upgrade(wandering)
     assert migrate.current(wandering) == migrate.current(database_url)

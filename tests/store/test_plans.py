@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow import orders
-from orderflow.store import imports, log, outbox, progress
+from orderflow.store import imports, leases, log, outbox, progress
 from orderflow.store.connect import connect
 
 from .writing import NOON, entry, unit
@@ -81,7 +81,7 @@ def _page(known: int) -> list[log.Unit]:
 
 
 def _lease(conn: sa.Connection) -> None:
-    assert outbox.lease(conn, "w", 60.0, ["acme"]) is not None
+    assert leases.lease(conn, "w", 60.0, [("acme", "shop"), ("acme", "glopal")], 16)
 
 
 STATEMENTS = {

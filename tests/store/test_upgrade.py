@@ -19,7 +19,7 @@ def test_from_the_first_function_to_the_present_one(database_url):
     """At 0003 with events in it: what was written stays, what is appended continues it, and nobody gained a right."""
     owner, app = sa.create_engine(database_url), connect(database_url)
     with owner.begin() as conn:
-        conn.execute(sa.text("DROP SCHEMA orderflow, orderflow_vault CASCADE"))
+        conn.execute(sa.text("DROP SCHEMA orderflow, orderflow_kept, orderflow_vault CASCADE"))
     migrate.upgrade(database_url, "0003")
     append(app, "acme", unit(entry("a", "e1"), entry("a", "e2")), unit(entry("b", "e3")))
     before = rows(owner, FUNCTION)

@@ -45,6 +45,7 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "migrate": "running:migrate",
     "rebuild": "rebuilding:rebuild",
     "verify": "checking:verify",
+    "replay": "replaying:replayed",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

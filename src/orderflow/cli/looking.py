@@ -90,7 +90,7 @@ def as_of(
     as_json: means.AsJson = False,
 ) -> None:
     """Show one order as it was known at a time: what was recorded by then, and nothing that came later."""
-    moment = _time(time)
+    moment = time_of("TIME", time)
     with means.opened(ctx) as app, app.engine.connect() as conn:
         place = find(app, conn, order, by_shop=True)
         found = _known(conn, place, moment, app.policy(place.store))
@@ -138,11 +138,12 @@ def _past(found: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _time(text: str) -> datetime:
+def time_of(name: str, text: str) -> datetime:
+    """The time in `text`, which was given as `name`; UTC unless it says otherwise. Raises `Failure`."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise Failure(
-            f"TIME: {text!r} is no time; write it as in 2026-11-21T14:00 or 2026-11-21T14:00:05+09:00"
+            f"{name}: {text!r} is no time; write it as in 2026-11-21T14:00 or 2026-11-21T14:00:05+09:00"
         ) from None
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time

@@ -6,12 +6,16 @@ It never lets a single answer overturn what was reported: Glopal's GET may lag b
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from orderflow.domain import slots
 from orderflow.domain.events import DetailsFetched, Effect, HoldReason, Malformed
 from orderflow.domain.folding import Folding
-from orderflow.domain.machine import REPORT, Status, Verdict, judge
+from orderflow.domain.machine import MOVING, REPORT, Status, judge
 from orderflow.domain.order import Hold, Mark
+
+# Named once: on Python 3.11 each look at a member of an enumeration is a function call, and these are looked at often.
+_FETCH: Final = Effect.FETCH
 
 
 def learn(order: Folding, event: DetailsFetched, here: Mark) -> None:
@@ -33,8 +37,8 @@ def _answered(order: Folding, here: Mark) -> None:
     """One more fetch is over: the next one has a new key, and giving up on earlier ones is past."""
     order.answered_at, order.asked = here.at, None
     if order.parked:
-        order.parked = tuple(p for p in order.parked if p.effect is not Effect.FETCH)
-    order.count(Effect.FETCH, order.generation(Effect.FETCH))
+        order.parked = tuple(p for p in order.parked if p.effect is not _FETCH)
+    order.count(_FETCH, order.generation(_FETCH))
 
 
 def _kept(order: Folding, event: DetailsFetched, here: Mark) -> None:
@@ -45,10 +49,11 @@ def _kept(order: Folding, event: DetailsFetched, here: Mark) -> None:
         order.born = event.created_at
     if order.details is not None and event.asked_after < order.details.asked_after:
         return
-    malformed = order.hold(HoldReason.MALFORMED)
-    if malformed is not None and malformed.position <= event.asked_after:
-        order.lift(HoldReason.MALFORMED)
-    order.lift(HoldReason.MONEY, HoldReason.UNMAPPED)
+    if order.holds:
+        malformed = order.hold(HoldReason.MALFORMED)
+        if malformed is not None and malformed.position <= event.asked_after:
+            order.lift(HoldReason.MALFORMED)
+        order.lift(HoldReason.MONEY, HoldReason.UNMAPPED)
     if event.money is not None:
         order.hold_for(Hold(HoldReason.MONEY, here.position, event.money))
     if event.unmapped:
@@ -60,10 +65,10 @@ def _kept(order: Folding, event: DetailsFetched, here: Mark) -> None:
 
 
 def _judged(order: Folding, event: DetailsFetched, here: Mark) -> None:
-    if event.status is None or event.status is Status.NEW:
+    report = None if event.status is None else REPORT.get(event.status)
+    if event.status is None or report is None:
         return
-    verdict = judge(order.status, REPORT[event.status])
-    if verdict is Verdict.ADVANCE or verdict is Verdict.LEAP:
+    if judge(order.status, report) in MOVING:
         order.move_to(event.status, here, confirmed=True)
         return
     current = order.moved is None or event.asked_after >= order.moved.position

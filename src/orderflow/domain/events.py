@@ -45,7 +45,7 @@ class Effect(StrEnum):
     @property
     def destination(self) -> Destination:
         """Who it speaks to."""
-        return Destination.SHOP if self in _AT_SHOP else Destination.GLOPAL
+        return _DESTINATIONS[self]
 
     @property
     def reads(self) -> bool:
@@ -54,6 +54,7 @@ class Effect(StrEnum):
 
 
 _AT_SHOP = frozenset({Effect.DRAFT, Effect.PROMOTE, Effect.WITHDRAW, Effect.REAP})
+_DESTINATIONS = {effect: Destination.SHOP if effect in _AT_SHOP else Destination.GLOPAL for effect in Effect}
 _READS = frozenset({Effect.FETCH, Effect.REAP, Effect.QUOTE})
 
 

@@ -36,7 +36,7 @@ from orderflow.domain.events import (
     Version,
 )
 from orderflow.domain.folding import Folding
-from orderflow.domain.machine import TARGET, Verdict, judge
+from orderflow.domain.machine import MOVING, TARGET, Verdict, judge
 from orderflow.domain.order import Hold, Mark, Order, Refund
 
 
@@ -89,7 +89,7 @@ def _reported(order: Folding, event: Reported, here: Mark) -> None:
     if event.occurred_at is not None and (order.born is None or event.occurred_at < order.born):
         order.born = event.occurred_at
     verdict = judge(order.status, event.report)
-    if verdict is Verdict.ADVANCE or verdict is Verdict.LEAP:
+    if verdict in MOVING:
         order.move_to(TARGET[event.report], here, confirmed=False)
     elif verdict is Verdict.CONFLICT:
         order.contradict(here, f"{event.report} was reported for an order that is {order.status}")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from orderflow.domain.events import Destination, DetailsFetched, Effect, HoldReason, Ids, Position, Version
 from orderflow.domain.machine import Status
-from orderflow.domain.order import Dispute, Hold, Mark, Order, Parked, Refund, Slot, Total
+from orderflow.domain.order import SHOP, Dispute, Hold, Mark, Order, Parked, Refund, Slot, Total
 from orderflow.domain.shop import Shop
 
 
@@ -59,7 +59,7 @@ class Folding(Order):
 
     def put(self, destination: Destination, slot: Slot | None) -> None:
         """Another write, or none, is under way at `destination`."""
-        if destination is Destination.SHOP:
+        if destination is SHOP:
             self.shop_slot = slot
         else:
             self.glopal_slot = slot
@@ -75,8 +75,7 @@ class Folding(Order):
 
     def lift(self, *reasons: HoldReason) -> None:
         """No longer held for `reasons`."""
-        if self.holds:
-            self.holds = tuple(h for h in self.holds if h.reason not in reasons)
+        self.holds = tuple(h for h in self.holds if h.reason not in reasons)
 
     def move_to(self, status: Status, here: Mark, *, confirmed: bool) -> None:
         """At its new status."""

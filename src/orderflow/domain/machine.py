@@ -54,6 +54,9 @@ REPORT: Final[dict[Status, Report]] = {status: report for report, status in TARG
 
 _A, _L, _E, _C = Verdict.ADVANCE, Verdict.LEAP, Verdict.ECHO, Verdict.CONFLICT
 
+MOVING: Final = (Verdict.ADVANCE, Verdict.LEAP)
+"""The verdicts that move the status."""
+
 TABLE: Final[dict[Status, tuple[Verdict, Verdict, Verdict, Verdict, Verdict]]] = {
     # report →          received ready accepted completed cancelled
     Status.NEW: (
@@ -130,4 +133,4 @@ def judge(status: Status, report: Report) -> Verdict:
 
 def reports_from(status: Status) -> tuple[Report, ...]:
     """The reports that would move an order from `status`."""
-    return tuple(r for r in Report if judge(status, r) in (Verdict.ADVANCE, Verdict.LEAP))
+    return tuple(r for r in Report if judge(status, r) in MOVING)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from orderflow.domain.events import (
     Destination,
@@ -22,6 +23,9 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.machine import Status
 from orderflow.domain.shop import Shop
+
+# Named once: on Python 3.11 each look at a member of an enumeration is a function call, and these are looked at often.
+SHOP: Final = Destination.SHOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +187,11 @@ class Order:
 
     def slot(self, destination: Destination) -> Slot | None:
         """The write under way at `destination`."""
-        return self.shop_slot if destination is Destination.SHOP else self.glopal_slot
+        return self.shop_slot if destination is SHOP else self.glopal_slot
 
     def with_slot(self, destination: Destination, slot: Slot | None) -> Order:
         """With another write, or none, under way at `destination`."""
-        return replace(self, shop_slot=slot) if destination is Destination.SHOP else replace(self, glopal_slot=slot)
+        return replace(self, shop_slot=slot) if destination is SHOP else replace(self, glopal_slot=slot)
 
     def parking(self, effect: Effect, target: str | None = None) -> Parked | None:
         """Why `effect` (upon `target`, if given) waits for a person; None if it does not."""

@@ -31,6 +31,10 @@ Ended = EffectDelivered | EffectRefused | EffectClosed | EffectExhausted
 
 _LONGEST_WAIT: Final = 86400.0
 
+# Named once: on Python 3.11 each look at a member of an enumeration is a function call, and these are looked at often.
+_DRAFT, _ACCEPT, _CANCEL, _REFUND, _REAP = Effect.DRAFT, Effect.ACCEPT, Effect.CANCEL, Effect.REFUND, Effect.REAP
+_GLOPAL: Final = Destination.GLOPAL
+
 
 def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
     """The slot is taken, unless by a read. A later attempt of the same key carries the tries of the earlier ones on."""
@@ -51,7 +55,7 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
         since=here.at,
         tries=before.tries + 1 if again and before is not None else 1,
     )
-    if event.effect is Effect.DRAFT:
+    if event.effect is _DRAFT:
         order.draft_send_by = max(event.send_by, order.draft_send_by or event.send_by)
         order.drafted = order.total
     order.put(place, slot)
@@ -82,7 +86,7 @@ def ended(order: Folding, event: Ended, here: Mark) -> None:
     """
     if isinstance(event, EffectDelivered):
         _seen(order, event, here)
-    given_up = isinstance(event, EffectRefused | EffectExhausted)
+    given_up = isinstance(event, (EffectRefused, EffectExhausted))
     if event.effect.reads:
         order.count(event.effect, event.generation)
         if given_up:
@@ -104,16 +108,16 @@ def ended(order: Folding, event: Ended, here: Mark) -> None:
 
 def _has_id(event: EffectDelivered, place: Destination) -> bool:
     """Delivered requires an id, but at Glopal, where the order's own will do."""
-    return place is Destination.GLOPAL or (event.sighting is not None and event.sighting.shop_id != "")
+    return place is _GLOPAL or (event.sighting is not None and event.sighting.shop_id != "")
 
 
 def _seen(order: Folding, event: EffectDelivered, here: Mark) -> None:
     """What a success shows is true whichever attempt it belongs to."""
     if event.sighting is not None:
         order.shop = order.shop.sight((event.sighting,))
-    if event.effect is Effect.ACCEPT:
+    if event.effect is _ACCEPT:
         order.accepted = order.accepted or here
-    elif event.effect is Effect.CANCEL:
+    elif event.effect is _CANCEL:
         order.cancelled = order.cancelled or here
 
 
@@ -134,7 +138,7 @@ def _park(order: Folding, event: Ended, target: str, here: Mark) -> None:
 
 
 def _settle_refund(order: Folding, event: Ended, slot: Slot) -> None:
-    if slot.effect is not Effect.REFUND:
+    if slot.effect is not _REFUND:
         return
     outcome = {
         EffectDelivered: "delivered",
@@ -151,7 +155,7 @@ def _settle_refund(order: Folding, event: Ended, slot: Slot) -> None:
 def looked_up(order: Folding, event: LookedUp) -> None:
     """What was found is believed; not finding it counts only if it was asked late enough."""
     order.shop = order.shop.sight(event.found)
-    if event.effect is Effect.REAP:
+    if event.effect is _REAP:
         order.reaped_at = max(event.sent_at, order.reaped_at or event.sent_at)
         order.count(event.effect, event.generation)
     else:
@@ -160,7 +164,7 @@ def looked_up(order: Folding, event: LookedUp) -> None:
 
 def observed_at_glopal(order: Folding, event: DetailsFetched) -> None:
     """Every answer to a GET is also a look-up of whatever is under way at Glopal."""
-    _count_absence(order, Destination.GLOPAL, event.sent_at)
+    _count_absence(order, _GLOPAL, event.sent_at)
 
 
 def _count_absence(order: Folding, destination: Destination, sent_at: datetime) -> None:

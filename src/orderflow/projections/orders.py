@@ -37,14 +37,15 @@ class Orders:
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """The last step of each order replaces its row."""
         rows = [
-            _row(store, order_id, step.after, policy)
+            row_of(store, order_id, step.after, policy)
             for order_id, step in last_of_each(steps).items()
             if order_id != INTAKE
         ]
         upsert(conn, self.table, rows)
 
 
-def _row(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
+def row_of(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
+    """The row of one order: every column follows from its fold and the policy."""
     own, details, external = order.shop.own, order.details, order.external
     return {
         "store": store,

@@ -137,7 +137,7 @@ def rows_of_many(conn: sa.Connection, store: str, order_ids: Sequence[str]) -> d
 _ROWS_OF_MANY: Final = sa.text(
     f"SELECT {', '.join(COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
     "WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[])) "
-    "ORDER BY order_id, destination, effect, generation FOR UPDATE"
+    'ORDER BY order_id COLLATE "C", destination COLLATE "C", effect COLLATE "C", generation FOR UPDATE'
 )
 
 

@@ -7,28 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, cast
 
 import sqlalchemy as sa
 
 from orderflow.store.direct import fetch
-from orderflow.store.log import LogDamagedError, Record, read
+from orderflow.store.log import LogDamagedError, Record, head, read
 
 PAGE: Final = 2000
 """Events a page: enough that a round trip does not show, few enough that a page stays in the processor's cache."""
 
 
-class Told(NamedTuple):
-    """What a fold needs of a stored event: two columns fewer than a `Record`."""
-
-    position: int
-    order_id: str
-    version: int
-    type: str
-    occurred_at: datetime | None
-    recorded_at: datetime
-    clear: str
-    meta: str
+Told = tuple[int, str, int, str, datetime | None, datetime, str, str]
+"""What a fold needs of a stored event, as the driver gives it: `position, order_id, version, type, occurred_at,
+recorded_at, clear, meta`. Two columns fewer than a `Record`, and no object a row beside the row."""
 
 
 def pages(
@@ -54,13 +46,13 @@ def told(
     """As `pages`, with what a fold needs only: for reading all of a log."""
     while upto is None or after < upto:
         limit = size if upto is None else min(size, upto - after)
-        page = [*map(Told._make, fetch(conn, _TOLD, (store, after, limit)))]
+        page = cast("list[Told]", fetch(conn, _TOLD, (store, after, limit)))
         if not page:
             _ended(store, after, upto)
             return
         # Positions are unique and come in order, so the last one tells whether one is missing in between.
-        if page[-1].position != after + len(page):
-            missing = next(n for n, one in enumerate(page, start=after + 1) if one.position != n)
+        if page[-1][0] != after + len(page):
+            missing = next(n for n, one in enumerate(page, start=after + 1) if one[0] != n)
             raise LogDamagedError(store, missing, "it is missing")
         yield page
         after += len(page)
@@ -75,3 +67,21 @@ _TOLD: Final = """
 def _ended(store: str, after: int, upto: int | None) -> None:
     if upto is not None:
         raise LogDamagedError(store, after + 1, "it is missing")
+
+
+def position_at(conn: sa.Connection, store: str, time: datetime) -> int:
+    """The last position that was recorded at or before `time`; 0 if none was.
+
+    Times never decrease with the position, so what was known at a time is the log up to here; it is found by halving.
+    """
+    low, high = 0, head(conn, store)
+    while low < high:
+        middle = (low + high + 1) // 2
+        found = fetch(conn, _TIME, (store, middle))
+        if not found:
+            raise LogDamagedError(store, middle, "it is missing")
+        low, high = (middle, high) if found[0][0] <= time else (low, middle - 1)
+    return low
+
+
+_TIME: Final = "SELECT recorded_at FROM orderflow.events WHERE store = %s AND position = %s"
