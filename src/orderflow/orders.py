@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -23,7 +23,7 @@ from orderflow.domain.order import Order
 from orderflow.store import log
 from orderflow.store.connect import transact
 from orderflow.store.entry import Entry
-from orderflow.store.streams import read_streams
+from orderflow.store.streams import read_streams, wanted
 from orderflow.store.tables import orders
 from orderflow.store.vault import Vault, keys_of, seal
 
@@ -75,24 +75,20 @@ def many_as_of(
     `snapshots`: those of the orders read model may be used.
     """
     found = {order_id: Order() for order_id, version in versions.items() if version == 0}
-    wanted = {order_id: version for order_id, version in versions.items() if version > 0}
-    if snapshots and wanted:
-        for order_id, snapshot in conn.execute(_SNAPSHOTS, {"store": store, **_wanted(wanted)}):
+    begun = {order_id: version for order_id, version in versions.items() if version > 0}
+    if snapshots and begun:
+        for order_id, snapshot in conn.execute(_SNAPSHOTS, {"store": store, "wanted": wanted(begun)}):
             order = codec.thaw_order(snapshot)
-            if order is not None and order.version == wanted[order_id]:
+            if order is not None and order.version == begun[order_id]:
                 found[order_id] = order
-    missing = {order_id: version for order_id, version in wanted.items() if order_id not in found}
+    missing = {order_id: version for order_id, version in begun.items() if order_id not in found}
     return found | {order_id: fold(map(codec.decode, told)) for order_id, told in read_streams(conn, store, missing)}
-
-
-def _wanted(versions: Mapping[str, int]) -> dict[str, list[Any]]:
-    return {"order_ids": list(versions), "versions": list(versions.values())}
 
 
 _SNAPSHOTS: Final = sa.text(
     f"""
     SELECT o.order_id, o.snapshot
-    FROM unnest(CAST(:order_ids AS text[]), CAST(:versions AS bigint[])) AS w (order_id, version)
+    FROM json_to_recordset(CAST(:wanted AS json)) AS w (order_id text, version bigint)
     JOIN orderflow.orders o
         ON o.store = :store AND o.order_id = w.order_id AND o.version = w.version AND o.machine = {machine.VERSION}
     """

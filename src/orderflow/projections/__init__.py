@@ -11,7 +11,7 @@ from typing import ClassVar, Final, Protocol
 import sqlalchemy as sa
 
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections.steps import Folds, Step, last_of_each, steps_of
+from orderflow.projections.steps import Step, last_of_each, steps_of
 from orderflow.store import log, progress
 from orderflow.store.applied import further, links
 
@@ -50,17 +50,12 @@ class Projection(Reader, Protocol):
 
 
 def catch_up(
-    conn: sa.Connection,
-    store: str,
-    readers: Sequence[Reader],
-    policy: StorePolicy,
-    batch: int = BATCH,
-    folds: Folds | None = None,
+    conn: sa.Connection, store: str, readers: Sequence[Reader], policy: StorePolicy, batch: int = BATCH
 ) -> int:
     """Give the next events of `store` to every reader, and move its checkpoint, in this transaction.
 
     Readers that stand at the same place share one reading. Returns how many events were given to any of them; one that
-    another process works on right now is left out. `folds` spares reading snapshots, if the same process goes on.
+    another process works on right now is left out.
     """
     claimed = progress.claim(conn, [reader.name for reader in readers], store)
     most = 0
@@ -68,7 +63,7 @@ def catch_up(
         records = log.read(conn, store, place, batch)
         if not records:
             continue
-        steps = steps_of(conn, store, records, folds)
+        steps = steps_of(conn, store, records)
         here = [reader for reader in readers if reader.name in claimed and claimed[reader.name].position == place]
         for reader in here:
             reader.apply(conn, store, steps, policy)

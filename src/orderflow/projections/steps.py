@@ -36,7 +36,8 @@ def last_of_each(steps: Sequence[Step]) -> Mapping[str, Step]:
 class Folds:
     """Folds of orders that are likely to go on: `limit` to twice as many, those that were not asked for forgotten.
 
-    A fold at a version is true for ever, whoever appends meanwhile: so it is only ever taken at the version asked for.
+    A fold at a version is true whoever appends meanwhile, so it is only ever taken at the version asked for. Not kept
+    for longer than a transaction: a process may outlive the history that it has read, if the database is restored.
     """
 
     def __init__(self, limit: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from orderflow.store.log import LogDamagedError, Record
@@ -21,8 +22,7 @@ def read_streams(conn: sa.Connection, store: str, versions: Mapping[str, int]) -
     if not versions:
         return
     told: dict[str, list[Record]] = {order_id: [] for order_id in versions}
-    values = {"store": store, "order_ids": list(versions), "versions": list(versions.values())}
-    for row in conn.execute(_READ, values):
+    for row in conn.execute(_READ, {"store": store, "wanted": wanted(versions)}):
         record = Record(*row)
         told[record.order_id].append(record)
     for order_id, records in told.items():
@@ -34,6 +34,11 @@ def read_streams(conn: sa.Connection, store: str, versions: Mapping[str, int]) -
         yield order_id, records
 
 
+def wanted(versions: Mapping[str, int]) -> str:
+    """Orders and versions as one JSON document: the driver takes ten times as long for arrays."""
+    return msgspec.json.encode([{"order_id": name, "version": version} for name, version in versions.items()]).decode()
+
+
 def _missing(store: str, order_id: str, version: int, position: int) -> LogDamagedError:
     return LogDamagedError(store, position, f"version {version} of order {order_id} is missing")
 
@@ -42,10 +47,10 @@ _READ: Final = sa.text(
     """
     SELECT e.position, e.order_id, e.version, e.type, e.source, e.source_id, e.occurred_at, e.recorded_at, e.clear,
            e.meta
-    FROM unnest(CAST(:order_ids AS text[]), CAST(:versions AS bigint[])) AS w (order_id, upto)
+    FROM json_to_recordset(CAST(:wanted AS json)) AS w (order_id text, version bigint)
     CROSS JOIN LATERAL (
         SELECT * FROM orderflow.events e
-        WHERE e.store = :store AND e.order_id = w.order_id AND e.version <= w.upto ORDER BY e.version
+        WHERE e.store = :store AND e.order_id = w.order_id AND e.version <= w.version ORDER BY e.version
     ) AS e
     """
 )
