@@ -13,10 +13,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Projection
+from orderflow.projections import Projection, Standing
 from orderflow.projections.differences import Differences, compared, exchange
-from orderflow.projections.steps import Folds, Step, last_of_each, steps_of
+from orderflow.projections.steps import Folds, orders_after, steps_of
 from orderflow.store import log, progress
 from orderflow.store.applied import Applied, further, links, nothing
 from orderflow.store.connect import transact
@@ -25,7 +26,7 @@ from orderflow.store.tables import kept, like
 
 PAGE: Final = 5000
 FOLDS: Final = 20_000
-"""Orders in memory: so many to twice as many folds, and so many last steps. What is older is folded again."""
+"""Orders in memory: so many to twice as many folds, and as many rows to be. What is older is folded again."""
 
 Told = Callable[[int], None]
 """Is told the position that was reached."""
@@ -166,20 +167,21 @@ def _filled(conn: sa.Connection, making: _Making, applied: Applied, upto: int) -
 
     Orders stand where their streams say: snapshots are what is being checked.
     """
-    store, projection = making.store, making.projection
-    last: dict[str, Step] = {}
+    store, projection, policy = making.store, making.projection, making.policy
+    last: dict[str, Order] = {}
     while applied.position < upto:
         records = log.read(conn, store, applied.position, min(making.page, upto - applied.position))
         if not records:
             raise LogDamagedError(store, applied.position + 1, "it is missing")
-        steps = steps_of(conn, store, records, making.folds, snapshots=False)
+        if isinstance(projection, Standing):
+            last |= orders_after(conn, store, records, making.folds)
+            if len(last) >= FOLDS:
+                projection.put(conn, store, last, policy)
+                last = {}
+        else:
+            projection.apply(conn, store, steps_of(conn, store, records, making.folds, snapshots=False), policy)
         applied = further(applied, records, links(conn, store, applied.position, records[-1].position))
-        if projection.last_only:
-            last |= last_of_each(steps)
-        if not projection.last_only or len(last) >= FOLDS:
-            projection.apply(conn, store, [*last.values()] if projection.last_only else steps, making.policy)
-            last = {}
         making.told(applied.position)
-    if last:
-        projection.apply(conn, store, [*last.values()], making.policy)
+    if isinstance(projection, Standing):
+        projection.put(conn, store, last, policy)
     return applied
