@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from orderflow import orders
 from orderflow.store import log, outbox, progress
+from orderflow.store.applied import links
 from orderflow.store.connect import connect
+from orderflow.store.streams import read_streams
 
 from .writing import entry, unit
 
@@ -60,6 +62,13 @@ STATEMENTS = {
     "head": ("events", lambda c: log.head(c, "acme")),
     "is it decided": ("events", lambda c: orders._decided(c, "acme", "c1")),
     "lease": ("outbox", _lease),
+    "rows of many orders": ("outbox", lambda c: outbox.rows_of_many(c, "acme", [f"o{n}" for n in range(70, 90)])),
+    "streams of many orders": (
+        "events",
+        lambda c: list(read_streams(c, "acme", {f"o{n}": 5 for n in range(70, 75)})),
+    ),
+    "links": ("events", lambda c: links(c, "acme", MANY - 5, MANY)),
+    "what readers applied": ("checkpoints", lambda c: progress.applied(c, ["orders"], "acme")),
     "rows of one order": ("outbox", lambda c: outbox.rows_of(c, "acme", "o77")),
     "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
     "cursor": ("cursors", lambda c: progress.cursor_of(c, "acme")),
