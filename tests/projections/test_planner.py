@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from orderflow import codec
 from orderflow.domain import events as e
 from orderflow.domain.due import effects_due
 from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
@@ -252,3 +253,78 @@ def test_the_planner_needs_no_read_model(app, store):
     tell(app, store, ("a", RECEIVED), ("a", details(1)))
     plan(app, store)
     assert "draft:0" in rows(app, store)
+
+
+def other_machine(owner: sa.Engine, store: str, snapshot: str, status: str) -> None:
+    """As if another version of the machine had made the read model, and judged otherwise."""
+    change = "UPDATE orderflow.orders SET machine = machine + 1, snapshot = :new, status = :status WHERE store = :s"
+    with owner.begin() as conn:
+        conn.execute(sa.text(change), {"new": snapshot, "status": status, "s": store})
+
+
+def test_it_never_plans_on_what_another_machine_made(app, owner, store):
+    """The order is folded anew from its stream; the other version's opinion plans nothing and takes nothing away."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)), ("b", RECEIVED), ("b", CANCELLED))
+    read_all(app, store, [Orders()])
+    plan(app, store)
+    before = rows(app, store)
+    assert sorted(before) == ["draft:0", "fetch:1"]
+    other_machine(owner, store, codec.freeze_order(order(app, store, "b")), "CANCELLED")
+    tell(app, store, ("a", e.NoteAdded("ann")))
+    plan(app, store)
+    assert sorted(rows(app, store)) == sorted(before)
+    assert order(app, store, "a").status is Status.RECEIVED
+
+
+def test_a_sweep_looks_at_what_another_machine_closed(app, owner, store):
+    """An order that only another version holds for closed is planned for, parked."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)), ("b", RECEIVED), ("b", CANCELLED))
+    read_all(app, store, [Orders()])
+    with app.begin() as conn:
+        planner.sweep(conn, store, POLICY)
+    assert rows(app, store)["draft:0"].parked
+    with app.begin() as conn:
+        for row in outbox.rows_of(conn, store, "a"):
+            outbox.remove(conn, row.key)
+    other_machine(owner, store, codec.freeze_order(order(app, store, "b")), "CANCELLED")
+    with app.begin() as conn:
+        planner.sweep(conn, store, POLICY)
+    assert {name: row.parked for name, row in rows(app, store).items()} == {"draft:0": True, "fetch:1": False}
+
+
+def test_many_orders_are_planned_at_once(app, store):
+    """In one batch: some new, some superseded, some with another target; each as if it were alone."""
+    names = [f"o{n}" for n in range(30)]
+    tell(app, store, *((name, RECEIVED) for name in names), *((name, details()) for name in names))
+    plan(app, store)
+    assert all(sorted(rows(app, store, name)) == ["draft:0", "fetch:1"] for name in names)
+    tell(
+        app,
+        store,
+        *((name, e.EvidenceFound("e1")) for name in names[:10]),
+        *((name, CANCELLED) for name in names[10:20]),
+    )
+    plan(app, store)
+    for name in names:
+        due = {f"{one.effect}:{one.generation}" for one in effects_due(order(app, store, name), POLICY)}
+        assert set(rows(app, store, name)) == due
+    assert all("draft:0" in rows(app, store, name) for name in names[20:])
+    assert not any("draft:0" in rows(app, store, name) for name in names[:20])
+
+
+def test_a_row_that_exists_already_stays(app, store):
+    """Put there in between by somebody else, it is not overwritten."""
+    key = outbox.Key(store, "a", "shop", "draft", 0)
+    new = outbox.Planned(key, "", reads=False, next_at=T0)
+    with app.begin() as conn:
+        outbox.rewrite(conn, [], [], [new])
+        outbox.rewrite(conn, [], [], [outbox.Planned(key, "other", reads=False, next_at=T0 + timedelta(days=1))])
+    assert (rows(app, store)["draft:0"].target, rows(app, store)["draft:0"].next_at) == ("", T0)
+    with app.begin() as conn:
+        outbox.rewrite(conn, [], [outbox.Replanned(key, T0, parked=True, shadow=True, reason="x")], [])
+        assert outbox.rows_of_many(conn, store, ["a", "b"]).keys() == {"a"}
+    row = rows(app, store)["draft:0"]
+    assert (row.parked, row.shadow, row.reason) == (True, True, "x")
+    with app.begin() as conn:
+        outbox.rewrite(conn, [key], [], [outbox.Planned(key, "again", reads=False, next_at=T0)])
+    assert rows(app, store)["draft:0"].target == "again"

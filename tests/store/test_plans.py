@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from orderflow import orders
 from orderflow.store import imports, leases, log, outbox, progress
+from orderflow.store.applied import links
 from orderflow.store.connect import connect
+from orderflow.store.streams import read_streams
 
 from .writing import NOON, entry, unit
 
@@ -99,6 +101,13 @@ STATEMENTS = {
     "head": ("events", lambda c: log.head(c, "acme")),
     "is it decided": ("events", lambda c: orders._decided(c, "acme", "c1")),
     "lease": ("outbox", _lease),
+    "rows of many orders": ("outbox", lambda c: outbox.rows_of_many(c, "acme", [f"o{n}" for n in range(70, 90)])),
+    "streams of many orders": (
+        "events",
+        lambda c: read_streams(c, "acme", {f"o{n}": 2 for n in range(70, 75)}),
+    ),
+    "links": ("events", lambda c: links(c, "acme", MANY - 5, MANY)),
+    "what readers applied": ("checkpoints", lambda c: progress.applied(c, ["orders"], "acme")),
     "rows of one order": ("outbox", lambda c: outbox.rows_of(c, "acme", "o77")),
     "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
     "advance a reader": ("checkpoints", lambda c: progress.advance(c, ["planner"], "acme", 9)),
@@ -106,7 +115,7 @@ STATEMENTS = {
     "a row of the outbox": ("outbox", lambda c: outbox.change(c, KEY, reason="x")),
     "how far an import came": ("imports", lambda c: imports.place(c, "acme", "f7")),
     "note how far it came": ("imports", lambda c: imports.note(c, "acme", "f7", imports.Place(800, 800, ""))),
-    "the snapshot of an order": ("orders", lambda c: orders._snapshot(c, "acme", "o77")),
+    "the snapshot of an order": ("orders", lambda c: orders._snapshots(c, "acme", ["o77"])),
     "cursor": ("cursors", lambda c: progress.cursor_of(c, "acme")),
     "move the cursor": ("cursors", lambda c: progress.move_cursor(c, "acme", MANY, "next")),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orderflow.domain.due import effects_due
+from orderflow.domain.due import fetch_due_at
 from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
@@ -152,8 +152,8 @@ def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
 
 def asks(order: Order, policy: StorePolicy) -> bool:
     """Is a fetch coming that is more than the routine one at the age limit?"""
-    fetch = next((due for due in effects_due(order, policy) if due.effect is Effect.FETCH), None)
+    fetch = fetch_due_at(order, policy)
     limit = policy.age_limits.get(order.status)
     if fetch is None or order.answered_at is None:
         return fetch is not None
-    return limit is None or fetch.not_before < order.answered_at + limit
+    return limit is None or fetch < order.answered_at + limit

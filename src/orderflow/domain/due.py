@@ -46,19 +46,21 @@ def effects_due(order: Order, policy: StorePolicy) -> tuple[Due, ...]:
     """Everything due for `order`: at most one read and one write per destination."""
     if order.last is None:
         return ()
-    if not in_scope(order, policy):
-        return _asked_for(order)
-    reads = ((Effect.FETCH, fetch_at(order, policy)), (Effect.REAP, reap_at(order, policy)))
+    reads = [(Effect.FETCH, fetch_due_at(order, policy))]
+    if in_scope(order, policy):
+        reads.append((Effect.REAP, reap_at(order, policy)))
     due = [Due(effect, order.generation(effect), time) for effect, time in reads if time is not None]
     writes = (_write(order, policy, place) for place in Destination)
     return (*due, *(one for one in writes if one is not None))
 
 
-def _asked_for(order: Order) -> tuple[Due, ...]:
-    """Of an order that gets no effects, only the fetch that a person asks for is due."""
-    if order.asked is None or order.parking(Effect.FETCH) is not None:
-        return ()
-    return (Due(Effect.FETCH, order.generation(Effect.FETCH), order.asked.at),)
+def fetch_due_at(order: Order, policy: StorePolicy) -> datetime | None:
+    """When the fetch falls due. Of an order that gets no effects, only one that a person asks for does."""
+    if order.last is None:
+        return None
+    if in_scope(order, policy):
+        return fetch_at(order, policy)
+    return None if order.asked is None or order.parking(Effect.FETCH) is not None else order.asked.at
 
 
 def _write(order: Order, policy: StorePolicy, place: Destination) -> Due | None:

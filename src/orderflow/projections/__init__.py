@@ -5,17 +5,18 @@ They never write anything but their own tables, and never call out: a rebuild ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar, Final, Protocol
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 
+from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections.steps import Folds, Step, last_of_each, steps_of
+from orderflow.projections.steps import Step, steps_of
 from orderflow.store import log, progress
 from orderflow.store.applied import further, links
 
-__all__ = ["BATCH", "Projection", "Reader", "Step", "catch_up", "last_of_each"]
+__all__ = ["BATCH", "Projection", "Reader", "Standing", "Step", "catch_up"]
 
 BATCH: Final = 2000
 """At most so many events a transaction: few statements an event when behind; when live there are never that many."""
@@ -32,12 +33,7 @@ class Reader(Protocol):
 
 
 class Projection(Reader, Protocol):
-    """A reader that keeps a read model, which can be rebuilt from position 1.
-
-    `last_only`: it needs only the last step of each order, so a rebuild hands over no others.
-    """
-
-    last_only: ClassVar[bool]
+    """A reader that keeps a read model, which can be rebuilt from position 1."""
 
     @property
     def table(self) -> sa.Table:
@@ -49,18 +45,22 @@ class Projection(Reader, Protocol):
         ...
 
 
+@runtime_checkable
+class Standing(Projection, Protocol):
+    """A projection that shows how orders stand, and not how they came there: a rebuild shows it only where they end."""
+
+    def put(self, conn: sa.Connection, store: str, orders: Mapping[str, Order], policy: StorePolicy) -> None:
+        """Write how each of `orders` stands, in the place of what was known of it."""
+        ...
+
+
 def catch_up(
-    conn: sa.Connection,
-    store: str,
-    readers: Sequence[Reader],
-    policy: StorePolicy,
-    batch: int = BATCH,
-    folds: Folds | None = None,
+    conn: sa.Connection, store: str, readers: Sequence[Reader], policy: StorePolicy, batch: int = BATCH
 ) -> int:
     """Give the next events of `store` to every reader, and move its checkpoint, in this transaction.
 
     Readers that stand at the same place share one reading. Returns how many events were given to any of them; one that
-    another process works on right now is left out. `folds` spares reading snapshots, if the same process goes on.
+    another process works on right now is left out.
     """
     claimed = progress.claim(conn, [reader.name for reader in readers], store)
     most = 0
@@ -68,7 +68,7 @@ def catch_up(
         records = log.read(conn, store, place, batch)
         if not records:
             continue
-        steps = steps_of(conn, store, records, folds)
+        steps = steps_of(conn, store, records)
         here = [reader for reader in readers if reader.name in claimed and claimed[reader.name].position == place]
         for reader in here:
             reader.apply(conn, store, steps, policy)

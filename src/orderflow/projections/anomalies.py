@@ -24,7 +24,6 @@ class Anomalies:
     """Leaps, conflicts, overrulings, evidence, and what could not be read."""
 
     name: ClassVar[str] = "anomalies"
-    last_only: ClassVar[bool] = False
     table: sa.Table = anomalies
 
     def into(self, table: sa.Table) -> Anomalies:

@@ -6,26 +6,28 @@ workers and readers go on with the live rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections import Projection
+from orderflow.projections import Projection, Standing
 from orderflow.projections.differences import Differences, compared, exchange
-from orderflow.projections.steps import Folds, Step, last_of_each, steps_of
+from orderflow.projections.steps import Folds, orders_after, steps_of
 from orderflow.store import log, progress
 from orderflow.store.applied import Applied, further, links, nothing
 from orderflow.store.connect import transact
-from orderflow.store.log import LogDamagedError
+from orderflow.store.log import LogDamagedError, Record
 from orderflow.store.tables import kept, like
 
 PAGE: Final = 5000
 FOLDS: Final = 20_000
-"""Orders in memory: so many to twice as many folds, and so many last steps. What is older is folded again."""
+"""Orders in memory: so many to twice as many folds, and as many rows to be. What is older is folded again."""
 
 Told = Callable[[int], None]
 """Is told the position that was reached."""
@@ -44,7 +46,7 @@ def compare(
     """
 
     def work(conn: sa.Connection) -> Differences:
-        beside, live, _ = _level(conn, _Making(store, projection, policy, told, page))
+        beside, live, _ = _level(conn, _Making(engine, store, projection, policy, told, page))
         return compared(conn, store, live.position, projection.table, beside)
 
     return transact(engine, work)
@@ -60,7 +62,7 @@ def rebuild(
     """
 
     def work(conn: sa.Connection) -> Differences:
-        beside, live, made = _level(conn, _Making(store, projection, policy, told, page))
+        beside, live, made = _level(conn, _Making(engine, store, projection, policy, told, page))
         found = compared(conn, store, live.position, projection.table, beside)
         if found.count:
             exchange(conn, projection.table, beside)
@@ -85,7 +87,7 @@ def back(
         [was] = progress.applied(conn, [_kept(projection)], store).values()
         if was == nothing(store):
             raise NothingKeptError(f"no former {projection.name} of {store} is kept")
-        making = _Making(store, projection.into(former), policy, told, page)
+        making = _Making(engine, store, projection.into(former), policy, told, page)
         made = _filled(conn, making, was, live.position)
         found = compared(conn, store, live.position, projection.table, former)
         exchange(conn, projection.table, former)
@@ -128,6 +130,7 @@ def _keep(conn: sa.Connection, store: str, projection: Projection, old: sa.Table
 class _Making:
     """What a read model is made with."""
 
+    engine: sa.Engine
     store: str
     projection: Projection
     policy: StorePolicy
@@ -164,22 +167,53 @@ def _beside(table: sa.Table) -> sa.Table:
 def _filled(conn: sa.Connection, making: _Making, applied: Applied, upto: int) -> Applied:
     """Give the events after `applied` up to position `upto` to a projection whose rows are nobody else's.
 
-    Orders stand where their streams say: snapshots are what is being checked.
+    The log is read and folded by one connection while the other, whose transaction it is, still writes rows. Orders
+    stand where their streams say: snapshots are what is being checked.
     """
-    store, projection = making.store, making.projection
-    last: dict[str, Step] = {}
-    while applied.position < upto:
-        records = log.read(conn, store, applied.position, min(making.page, upto - applied.position))
-        if not records:
-            raise LogDamagedError(store, applied.position + 1, "it is missing")
-        steps = steps_of(conn, store, records, making.folds, snapshots=False)
-        applied = further(applied, records, links(conn, store, applied.position, records[-1].position))
-        if projection.last_only:
-            last |= last_of_each(steps)
-        if not projection.last_only or len(last) >= FOLDS:
-            projection.apply(conn, store, [*last.values()] if projection.last_only else steps, making.policy)
-            last = {}
-        making.told(applied.position)
-    if last:
-        projection.apply(conn, store, [*last.values()], making.policy)
+    with making.engine.connect() as reading, ThreadPoolExecutor(1) as writer:
+        rows = _Rows(conn, making, writer)
+        while applied.position < upto:
+            limit = min(making.page, upto - applied.position)
+            records = log.read(reading, making.store, applied.position, limit)
+            if not records:
+                raise LogDamagedError(making.store, applied.position + 1, "it is missing")
+            rows.take(reading, records)
+            known = links(reading, making.store, applied.position, records[-1].position)
+            applied = further(applied, records, known)
+            making.told(applied.position)
+        rows.end()
     return applied
+
+
+class _Rows:
+    """What is on its way into the table: one piece being written, and the orders of the next."""
+
+    def __init__(self, conn: sa.Connection, making: _Making, writer: ThreadPoolExecutor) -> None:
+        self._conn, self._making, self._writer = conn, making, writer
+        self._writing: Future[None] | None = None
+        self._last: dict[str, Order] = {}
+
+    def take(self, reading: sa.Connection, records: Sequence[Record]) -> None:
+        """Fold `records`, and have written what they mean; of a `Standing` now and then, else at once."""
+        making, projection = self._making, self._making.projection
+        if isinstance(projection, Standing):
+            self._last |= orders_after(reading, making.store, records, making.folds)
+            if len(self._last) >= FOLDS:
+                self._write(projection.put, self._last)
+                self._last = {}
+        else:
+            steps = steps_of(reading, making.store, records, making.folds, snapshots=False)
+            self._write(projection.apply, steps)
+
+    def end(self) -> None:
+        """Write the rest, and wait until all is written."""
+        if isinstance(self._making.projection, Standing):
+            self._write(self._making.projection.put, self._last)
+        if self._writing is not None:
+            self._writing.result()
+
+    def _write(self, write: Callable[[sa.Connection, str, Any, StorePolicy], None], what: object) -> None:
+        """One after the other: a transaction is nobody's but one thread's."""
+        if self._writing is not None:
+            self._writing.result()
+        self._writing = self._writer.submit(write, self._conn, self._making.store, what, self._making.policy)

@@ -46,7 +46,6 @@ class Effects:
     """Intents and outcomes by outbox key. Reads that were answered are no side effects and are left out."""
 
     name: ClassVar[str] = "effects"
-    last_only: ClassVar[bool] = False
     table: sa.Table = effects
 
     def into(self, table: sa.Table) -> Effects:

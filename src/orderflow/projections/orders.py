@@ -5,7 +5,7 @@ It never holds anything personal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from orderflow.domain.attention import attention
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy, held
 from orderflow.projections.rows import upsert
-from orderflow.projections.steps import Step, last_of_each
+from orderflow.projections.steps import Step
 from orderflow.store.log import INTAKE
 from orderflow.store.tables import orders
 
@@ -27,7 +27,6 @@ class Orders:
     """Everything that operators and BI ask of an order as it stands."""
 
     name: ClassVar[str] = "orders"
-    last_only: ClassVar[bool] = True
     table: sa.Table = orders
 
     def into(self, table: sa.Table) -> Orders:
@@ -36,12 +35,13 @@ class Orders:
 
     def apply(self, conn: sa.Connection, store: str, steps: Sequence[Step], policy: StorePolicy) -> None:
         """The last step of each order replaces its row."""
-        rows = [
-            row_of(store, order_id, step.after, policy)
-            for order_id, step in last_of_each(steps).items()
-            if order_id != INTAKE
-        ]
-        upsert(conn, self.table, rows)
+        self.put(conn, store, {step.record.order_id: step.after for step in steps}, policy)
+
+    def put(self, conn: sa.Connection, store: str, orders: Mapping[str, Order], policy: StorePolicy) -> None:
+        """Each of `orders` replaces its row."""
+        upsert(
+            conn, self.table, [row_of(store, name, order, policy) for name, order in orders.items() if name != INTAKE]
+        )
 
 
 def row_of(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:

@@ -23,7 +23,6 @@ class Timeline:
     """What happened to an order, in the order we learnt it."""
 
     name: ClassVar[str] = "timeline"
-    last_only: ClassVar[bool] = False
     table: sa.Table = timeline
 
     def into(self, table: sa.Table) -> Timeline:
