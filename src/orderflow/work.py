@@ -42,9 +42,9 @@ def work(app: App, stop: threading.Event) -> None:
         ("sweep", _sweeper(app, bell, stop)),
         *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
         ("prepare", crew.prepare_some),
+        ("bell", partial(link, app.engine, bell, stop)),
     ]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
-    threads.append(threading.Thread(target=link, args=(app.engine, bell, stop), name="bell"))
     settled = threading.Event()
     settler = threading.Thread(target=_forever, args=("settle", crew.settle_some, settled), name="settle")
     for thread in (*threads, settler):

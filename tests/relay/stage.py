@@ -5,7 +5,7 @@ It never does anything by itself: news, plans, calls and outcomes come when a te
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -229,6 +229,16 @@ class Stage:
         """What is prepared next, by itself."""
         prepared = relay.prepare(worker or self.relay)
         return prepared[0] if prepared else None
+
+    def calls(self, place: str, most: int = 8, worker: Relay | None = None) -> list[Call]:
+        """What is prepared next for one destination, together."""
+        prepared = relay.prepare(worker or self.relay, most, [(self.store, place)])
+        return [one for one in prepared if isinstance(one, Call)]
+
+    def finish_all(self, calls: Sequence[Call], worker: Relay | None = None) -> None:
+        """Perform each, settle them together."""
+        who = worker or self.relay
+        relay.settle(who, [(call, relay.perform(who, call)) for call in calls])
 
     def finish(self, call: Call, worker: Relay | None = None) -> None:
         """Perform and settle."""

@@ -127,7 +127,7 @@ class World:
         )
         self.glopal_faults = self._faults()
         self.shop_faults = self._faults()
-        for _ in range(rng.choice([1, 1, 2, 3])):
+        for _ in range(rng.choice([1, 1, 1, 1, 2, 3])):
             self._script()
 
     def made(self, order_id: str) -> list[Any]:

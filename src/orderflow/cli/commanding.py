@@ -16,6 +16,8 @@ from orderflow.cli.means import Failure, one_of
 from orderflow.domain.decisions import Accept, Cancel, Command, Release, Retry
 from orderflow.domain.events import Effect, HoldReason, Ids, Position
 from orderflow.orders import handle
+from orderflow.store.bell import Topic
+from orderflow.store.link import hint
 
 CommandId = Annotated[
     str, typer.Option("--command-id", help="Repeating a command under its id writes nothing more.", show_default="new")
@@ -102,6 +104,8 @@ def _handle(ctx: typer.Context, order: str, command: Command, command_id: str, *
         with app.engine.connect() as conn:
             place = find(app, conn, order)
         handled = handle(app.engine, app.vault, place.store, place.order_id, command, command_id or str(uuid4()))
+        if handled.written:
+            hint(app.engine, Topic.FACTS)
     name, at = type(command).__name__, handled.order.position
     if as_json:
         told = {"store": place.store, "order_id": place.order_id, "command": name, "written": handled.written}

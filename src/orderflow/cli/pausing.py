@@ -18,7 +18,9 @@ from orderflow.cli import means
 from orderflow.cli.headline import clock
 from orderflow.cli.means import InStore, one_of
 from orderflow.store import progress
+from orderflow.store.bell import Topic
 from orderflow.store.connect import transact
+from orderflow.store.link import hint
 from orderflow.store.tables import pauses as pauses_table
 
 SCOPES: Final = ("pull", "glopal", "shop")
@@ -59,6 +61,8 @@ def resume(ctx: typer.Context, store: Stores, scope: Scope, *, as_json: means.As
     with means.opened(ctx) as app:
         places = _places(app, store, scope)
         lifted = [transact(app.engine, partial(progress.resume, store=name, scope=what)) for name, what in places]
+        if any(lifted):
+            hint(app.engine, Topic.DUE)
     if as_json:
         told = zip(places, lifted, strict=True)
         means.print_json([{"store": name, "scope": what, "lifted": one} for (name, what), one in told])

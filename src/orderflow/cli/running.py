@@ -24,6 +24,8 @@ from orderflow.app import App
 from orderflow.cli import exits, means
 from orderflow.cli.checking import bar
 from orderflow.store import migrate as migrations
+from orderflow.store.bell import Topic
+from orderflow.store.link import hint
 
 
 def migrate(
@@ -127,4 +129,5 @@ def _pull(app: App, store: str, shown: Progress, *, once: bool) -> dict[str, Any
             break
     while worker.project(app, store):
         pass
+    hint(app.engine, Topic.DUE)  # the planner has been at work
     return {"store": store, "seen": seen, "new": new, "stopped": pulled.stopped, "ask_again_in": pulled.wait}

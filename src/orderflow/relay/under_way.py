@@ -67,12 +67,12 @@ class UnderWay:
         return max(1, self._workers - 1)
 
     def _seconds(self) -> dict[Place, float]:
-        """How long a call takes at each place, as far as is known: the last ones, and those that go on."""
+        """How long a call takes at each place: the last ones, and those that go on. No haste where nothing is known."""
         now = self._clock()
         known = {place: took for place, (took, when) in self._took.items() if now - when < _REMEMBERED}
         for number, began in self._started.items():
             place = self._calls[number]
-            known[place] = max(known.get(place, 0.0), now - began)
+            known[place] = max(known.get(place, _MOMENT), now - began)
         return known
 
     # ---- the life of a call ----------------------------------------------------------------------------------------

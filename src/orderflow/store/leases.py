@@ -71,7 +71,7 @@ def lease(conn: sa.Connection, owner: str, seconds: float, places: Sequence[Plac
     clock counts.
     """
     values = {"owner": owner, "lease": f"{seconds} seconds", "most": most} | _places(places)
-    return sorted(map(row_of, conn.execute(_LEASE, values)), key=lambda row: row.next_at)
+    return sorted(map(row_of, conn.execute(_LEASE, values)), key=lambda row: (row.next_at, row.key.order_id))
 
 
 _SOONEST: Final = sa.text(

@@ -50,8 +50,8 @@ def link(engine: sa.Engine, bell: Bell, stop: threading.Event) -> None:
 def _own_connection(engine: sa.Engine) -> Iterator[psycopg.Connection]:
     """A connection outside the pool: a session that nobody else uses, so that LISTEN stays with it."""
     lent = engine.raw_connection()
-    lent.detach()
     connection = lent.driver_connection
+    lent.detach()
     assert isinstance(connection, psycopg.Connection)
     try:
         connection.autocommit = True

@@ -1,0 +1,92 @@
+"""The crew of a process: who waits for whom, and who for nobody."""
+
+import threading
+import time
+
+from tests.relay.conftest import NewStage
+from tests.relay.stage import Stage
+
+from orderflow.relay import prepare
+from orderflow.relay.crew import Crew
+from orderflow.store.bell import Bell, Topic
+
+
+def drafts(*stages: Stage, number: int = 3) -> None:
+    """So many orders of each store whose drafts are due."""
+    for it in stages:
+        for _ in range(number):
+            it.place()
+        it.news()
+        it.finish_all(it.calls("glopal"))
+        it.news()
+
+
+def until(true) -> None:
+    """It is true at some time, or the test's time limit ends it."""
+    while not true():
+        time.sleep(0.005)
+
+
+def test_one_slow_call_keeps_no_other_from_being_recorded(stage: NewStage, monkeypatch) -> None:
+    """While one call hangs, the outcomes of the others of its batch are recorded; its own follows."""
+    it = stage()
+    drafts(it, number=4)
+    crew = Crew(it.relay, Bell(), 4)
+    send, hang, hanging = it.shop_connector.send, threading.Event(), []
+
+    def slow(request, *, key, in_time):
+        if not hanging:
+            hanging.append(key)
+            hang.wait(60)
+        return send(request, key=key, in_time=in_time)
+
+    monkeypatch.setattr(it.shop_connector, "send", slow)
+    crew.prepare_some()
+    while len(it.rows(effect="draft")) > 1:
+        crew.settle_some()
+    [row] = it.rows(effect="draft")
+    assert (row.state, hanging) == ("intent", [f"{row.order_id}:shop:draft:0"])
+    hang.set()
+    crew.finish()
+    assert it.rows(effect="draft") == []
+    assert len(it.shop.ledger()) == 4
+
+
+def test_every_place_has_its_turn(stage: NewStage, monkeypatch) -> None:
+    """A store with much to do does not keep another one waiting, nor one destination the other."""
+    busy, quiet = stage("-busy"), stage("-quiet")
+    drafts(busy, number=5)
+    drafts(quiet, number=1)
+    busy.place()
+    busy.news()
+    crew, served = Crew(busy.worker("a", quiet), Bell(), 1), []
+
+    def watched(relay, most, places):
+        prepared = prepare(relay, min(most, 1), places)
+        served.extend((call.row.key.store, call.row.key.destination) for call in prepared)
+        return prepared
+
+    monkeypatch.setattr("orderflow.relay.crew.prepare", watched)
+    for _ in range(7):
+        crew.prepare_some()
+        until(crew.under_way.back)
+        crew.settle_some()
+    crew.finish()
+    at_busy, at_quiet, fetched = (busy.store, "shop"), (quiet.store, "shop"), (busy.store, "glopal")
+    assert served.count(at_busy) == 5
+    assert {served.index(at_busy), served.index(at_quiet), served.index(fetched)} == {0, 1, 2}
+
+
+def test_a_bell_rings_for_what_was_recorded(stage: NewStage) -> None:
+    """Once outcomes are recorded, readers are told: not before, and not by a turn that had nothing to record."""
+    it = stage()
+    drafts(it, number=1)
+    bell = Bell()
+    crew = Crew(it.relay, bell, 1)
+    crew.prepare_some()
+    assert bell.heard(Topic.FACTS) == 0
+    until(crew.under_way.back)
+    crew.settle_some()
+    assert bell.heard(Topic.FACTS) == 1
+    crew.settle_some(0)
+    assert bell.heard(Topic.FACTS) == 1

@@ -1,0 +1,132 @@
+"""How much may be under way: enough for every caller, a moment ahead, and not all callers for a slow place."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+
+from orderflow.connectors import Found, Subject
+from orderflow.domain.events import Destination, Effect
+from orderflow.relay import Call, Reply
+from orderflow.relay.under_way import UnderWay
+from orderflow.store.outbox import Key, Row
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+REPLY = Reply(None, Found(), 0.0)
+SHOP, GLOPAL = ("s", "shop"), ("s", "glopal")
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def call(place: Destination = Destination.SHOP) -> Call:
+    effect = Effect.REAP if place is Destination.SHOP else Effect.FETCH
+    key = Key("s", "o", place.value, effect.value, 0)
+    row = Row(key, "planned", "", NOW, 0, 0, False, False, None, None, None, None, None, 1, "", NOW)  # noqa: FBT003
+    return Call(row, "read", effect, 1, Subject("s", "o", "glopal:s:o"))
+
+
+def begun(under_way: UnderWay, *places: Destination) -> list[Call]:
+    calls = [call(place) for place in places]
+    under_way.begin(calls)
+    for one in calls:
+        under_way.start(one)
+    return calls
+
+
+def taking(seconds: float, workers: int = 4) -> tuple[UnderWay, Clock]:
+    """After one call to the shop that took so long."""
+    clock = Clock()
+    under_way = UnderWay(workers, clock)
+    [one] = begun(under_way, Destination.SHOP)
+    clock.now += seconds
+    under_way.come_back(one, REPLY)
+    under_way.end([one])
+    return under_way, clock
+
+
+def test_a_call_for_each_caller_to_begin_with() -> None:
+    """Before anything is known of the place, nothing is prepared ahead."""
+    under_way = UnderWay(4, Clock())
+    assert under_way.room() == 4
+    begun(under_way, Destination.SHOP, Destination.GLOPAL)
+    assert under_way.room() == 2
+
+
+@pytest.mark.parametrize(("seconds", "room"), [(0.0, 68), (0.01, 68), (0.125, 10), (0.5, 4)])
+def test_what_is_begun_within_a_moment_is_prepared_ahead(seconds, room) -> None:
+    """The quicker the calls, the more of them at a time, within limits; at a place that takes its time none."""
+    under_way, _ = taking(seconds)
+    assert under_way.room() == room
+
+
+def test_one_call_that_goes_on_ends_the_hurry() -> None:
+    """While a call hangs, nothing is prepared ahead of the callers: it would not be sent in time."""
+    under_way, clock = taking(0.01)
+    begun(under_way, Destination.SHOP)
+    clock.now += 0.5
+    assert under_way.room() == 3
+
+
+def test_a_slow_place_never_gets_the_last_caller() -> None:
+    """All callers but one may wait for it; that one is kept for the other places."""
+    under_way, clock = taking(5.0)
+    assert under_way.full() == []
+    assert under_way.room() == 3
+    calls = begun(under_way, *[Destination.SHOP] * 3)
+    assert under_way.full() == [SHOP]
+    assert under_way.room() == 1
+    begun(under_way, Destination.GLOPAL)
+    assert under_way.room() == 0
+    under_way.end(calls[:1])
+    assert under_way.full() == []
+    assert under_way.room() == 1
+    clock.now += 1.0
+
+
+def test_a_place_that_hangs_for_the_first_time_is_slow() -> None:
+    """Also one of which nothing is known but that its calls go on and on."""
+    clock = Clock()
+    under_way = UnderWay(2, clock)
+    begun(under_way, Destination.GLOPAL)
+    assert under_way.full() == []
+    clock.now += 2.0
+    assert under_way.full() == [GLOPAL]
+
+
+def test_the_only_caller_serves_everybody() -> None:
+    """With one caller there is none to keep."""
+    under_way, _ = taking(5.0, workers=1)
+    assert (under_way.room(), under_way.full()) == (1, [])
+    begun(under_way, Destination.SHOP)
+    assert under_way.room() == 0
+
+
+def test_a_place_is_forgiven() -> None:
+    """What was slow a while ago is not held against it for ever."""
+    under_way, clock = taking(5.0)
+    begun(under_way, *[Destination.SHOP] * 3)
+    assert under_way.full() == [SHOP]
+    slow, clock = taking(5.0)
+    clock.now += 61.0
+    assert slow.room() == 4
+
+
+def test_what_comes_back_is_taken_together() -> None:
+    """Whatever is there, in its order, and no more than asked for; nothing is taken twice."""
+    under_way = UnderWay(4, Clock())
+    calls = begun(under_way, *[Destination.SHOP] * 3)
+    for one in calls:
+        under_way.come_back(one, REPLY)
+    assert under_way.back() == 3
+    assert [one is calls[n] for n, (one, _) in enumerate(under_way.take(2, 60.0))] == [True, True]
+    assert [one is calls[2] for one, _ in under_way.take(2, 60.0)] == [True]
+    assert under_way.take(2, 0.0) == []
+    before = under_way.room()
+    under_way.end(calls)
+    assert under_way.room() == before + 3
