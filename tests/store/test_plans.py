@@ -110,7 +110,7 @@ STATEMENTS = {
     "what readers applied": ("checkpoints", lambda c: progress.applied(c, ["orders"], "acme")),
     "rows of one order": ("outbox", lambda c: outbox.rows_of(c, "acme", "o77")),
     "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
-    "advance a reader": ("checkpoints", lambda c: progress.advance(c, ["planner"], "acme", 9)),
+    "advance a reader": ("checkpoints", lambda c: progress.advance(c, "acme", {"planner": progress.Applied(9)})),
     "what is due next": ("outbox", lambda c: outbox.plan(c, KEY, target="", reads=True, next_at=NOON)),
     "a row of the outbox": ("outbox", lambda c: outbox.change(c, KEY, reason="x")),
     "how far an import came": ("imports", lambda c: imports.place(c, "acme", "f7")),
@@ -151,7 +151,8 @@ def test_the_order_of_a_read_comes_from_the_index(full):
             "SELECT * FROM orderflow.events WHERE store = 'acme' AND position > 5 ORDER BY position LIMIT 500",
             "SELECT * FROM orderflow.events WHERE store = 'acme' AND order_id = 'o5' AND version > 0 ORDER BY version",
             "SELECT position FROM orderflow.events WHERE store = 'acme' ORDER BY position DESC LIMIT 1",
-            "SELECT * FROM orderflow.outbox WHERE NOT parked AND next_at <= now() ORDER BY next_at LIMIT 1",
+            "SELECT * FROM orderflow.outbox WHERE store = 'acme' AND destination = 'shop' AND NOT parked "
+            "AND next_at <= now() ORDER BY next_at LIMIT 1",
         ):
             plan = _plan(conn, query)
             assert "Index Scan" in plan or "Index Only Scan" in plan, plan
