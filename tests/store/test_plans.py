@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from orderflow import orders
 from orderflow.store import imports, leases, log, outbox, progress
-from orderflow.store.applied import links
+from orderflow.store.applied import Applied, links
 from orderflow.store.connect import connect
 from orderflow.store.streams import read_streams
 
@@ -110,7 +110,7 @@ STATEMENTS = {
     "what readers applied": ("checkpoints", lambda c: progress.applied(c, ["orders"], "acme")),
     "rows of one order": ("outbox", lambda c: outbox.rows_of(c, "acme", "o77")),
     "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
-    "advance a reader": ("checkpoints", lambda c: progress.advance(c, "acme", {"planner": progress.Applied(9)})),
+    "advance a reader": ("checkpoints", lambda c: progress.advance(c, "acme", {"planner": Applied(9, 9, b"h" * 32)})),
     "what is due next": ("outbox", lambda c: outbox.plan(c, KEY, target="", reads=True, next_at=NOON)),
     "a row of the outbox": ("outbox", lambda c: outbox.change(c, KEY, reason="x")),
     "how far an import came": ("imports", lambda c: imports.place(c, "acme", "f7")),
