@@ -39,10 +39,13 @@ class Orders:
 
     def put(self, conn: sa.Connection, store: str, orders: Mapping[str, Order], policy: StorePolicy) -> None:
         """Each of `orders` replaces its row."""
-        upsert(conn, self.table, [_row(store, name, order, policy) for name, order in orders.items() if name != INTAKE])
+        upsert(
+            conn, self.table, [row_of(store, name, order, policy) for name, order in orders.items() if name != INTAKE]
+        )
 
 
-def _row(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
+def row_of(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict[str, Any]:
+    """The row of one order: every column follows from its fold and the policy."""
     own, details, external = order.shop.own, order.details, order.external
     return {
         "store": store,
