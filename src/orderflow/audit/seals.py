@@ -6,7 +6,6 @@ It never signs a log that an earlier seal speaks against, and never reads again 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
@@ -167,19 +166,11 @@ class Own:
         return (seal, found) if whole else None
 
 
-def own(conn: sa.Connection, store: str) -> Iterator[Own]:
+def own(conn: sa.Connection, store: str, skip: int = 0, limit: int = _KEPT) -> list[Own]:
     """The seals that the database itself keeps, the newest first."""
     columns = (seals.c.epoch, seals.c.size, seals.c.note, seals.c.frontier)
     query = sa.select(*columns).where(seals.c.store == store).order_by(seals.c.epoch.desc(), seals.c.size.desc())
-    for row in conn.execution_options(yield_per=100).execute(query):
-        yield Own(row[0], row[1], bytes(row[2]), bytes(row[3]))
-
-
-def newest(conn: sa.Connection, store: str) -> Own | None:
-    """The newest seal that the database keeps."""
-    query = sa.select(seals.c.epoch, seals.c.size, seals.c.note, seals.c.frontier).where(seals.c.store == store)
-    row = conn.execute(query.order_by(seals.c.epoch.desc(), seals.c.size.desc()).limit(1)).one_or_none()
-    return None if row is None else Own(*row)
+    return [Own(*row) for row in conn.execute(query.offset(skip).limit(limit))]
 
 
 def seal(conn: sa.Connection, store: str, signer: Signer) -> Signed | None:
@@ -224,7 +215,10 @@ _TRIM: Final = sa.text(
 
 def _base(conn: sa.Connection, store: str, signer: Signer) -> tuple[Signed | None, Frontier]:
     """The newest seal if it still holds, and the frontier to go on from: an empty one if there is none to trust."""
-    for number, one in zip(count(), own(conn, store), strict=False):
+    for number in count():
+        one = next(iter(own(conn, store, number, 1)), None)
+        if one is None:
+            break
         found = one.frontier(signer)
         if found is None:
             break  # not ours, or touched: `verify` tells, and here all is read anew
