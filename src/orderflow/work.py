@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from orderflow import intake, relay
 from orderflow.app import PROJECTIONS, App
+from orderflow.audit import sealer
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.planner import Planner
@@ -37,6 +38,7 @@ def work(app: App, stop: threading.Event) -> None:
     loops += [("sweep", _sweeper(app))]
     loops += [(f"pull {name}", _puller(app, feed)) for name, feed in app.feeds.items()]
     loops += [(f"relay {n}", _relayer(app.relay(n))) for n in range(app.workers)]
+    loops += [("seal", partial(sealer.turn, app.engine, app.sealing, list(app.tenants)))] if app.sealing else []
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
     for thread in threads:
         thread.start()

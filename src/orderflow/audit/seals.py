@@ -238,7 +238,8 @@ def _grown(conn: sa.Connection, store: str, frontier: Frontier, head: int) -> Fr
     conn.execute(sa.delete(seal_nodes).where(*stale))
     while frontier.size < head:
         first = frontier.size >> tree.TILE
-        frontier, nodes = tree.extended(frontier, hashes(conn, store, frontier.size, min(head, frontier.size + _AT_ONCE)))
+        upto = min(head, frontier.size + _AT_ONCE)
+        frontier, nodes = tree.extended(frontier, hashes(conn, store, frontier.size, upto))
         if nodes:
             rows = [{"store": store, "number": first + at, "hash": one} for at, one in enumerate(nodes)]
             conn.execute(insert(seal_nodes), rows)

@@ -41,6 +41,11 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "migrate": "running:migrate",
     "rebuild": "checking:rebuild",
     "verify": "checking:verify",
+    "seal": "sealing:seal",
+    "audit": (
+        "Prove an order's history to others.",
+        {"export": "sealing:export", "check": "offline:check"},
+    ),
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

@@ -6,23 +6,25 @@ They never change the log.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
 
-import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from orderflow.app import PROJECTIONS, App
+from orderflow.audit import note, whole
+from orderflow.audit.note import NoteError, PublicKey
+from orderflow.audit.whole import Report, Verdict
 from orderflow.cli import means
 from orderflow.projections import Projection, catch_up
 from orderflow.projections import rebuild as rebuild_one
 from orderflow.store import log, progress
 from orderflow.store.connect import transact
-from orderflow.store.log import LogDamagedError
-from orderflow.store.verify import verify as verify_log
 
 
 def rebuild(
@@ -74,34 +76,92 @@ def verify(
     ctx: typer.Context,
     store: Annotated[str | None, typer.Argument(help="One store; all without it.", metavar="[STORE]")] = None,
     *,
+    seals: Annotated[
+        list[Path] | None, typer.Option(help="A seal, or a folder of seals, that was kept elsewhere.", metavar="PATH")
+    ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(help="Only seals signed with this key count; else that of seal.key.", metavar="KEY"),
+    ] = None,
+    restored: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="You know of the restore that began this epoch: what it lost is fine.", metavar="EPOCH"
+        ),
+    ] = None,
     as_json: means.AsJson = False,
 ) -> None:
-    """Recompute contiguity, contents and hash chain of the log. Exit code 1 names the first bad row."""
-    found: list[dict[str, object]] = []
+    """Recompute contiguity, contents, hash chain and Merkle roots of the log, and compare it with every seal.
+
+    Exit code 1 names the first bad row, and tells damaged, forked, behind, lost (by a restore) and doubtful apart.
+    """
+    found: list[Report] = []
     with means.opened(ctx) as app, bar() as shown:
+        keys = pinned(app, public_key or ())
+        if seals and not keys:
+            raise means.Failure("no key is set, so no seal can be believed: give --public-key")
+        missing = next((path for path in seals or () if not path.exists()), None)
+        if missing is not None:
+            raise means.Failure(f"--seals: there is no {missing}")
+        folder = app.sealing.folder if app.sealing else None
         for name in means.stores(app, store):
             with app.engine.connect() as conn:
                 task = shown.add_task(f"log of {name}", total=log.head(conn, name))
-                found.append(_verified(conn, name, shown, task))
+                given = whole.gathered(conn, name, keys, folder, seals or ())
+                tell = partial(_advance, shown, task)
+                found.append(whole.check(conn, name, given, restored or (), tell))
     if as_json:
-        means.print_json(found)
+        means.print_json([_as_json(one) for one in found])
     for one in found:
-        if one["damage"]:
-            means.complain(str(one["damage"]))
-        elif not as_json:
-            means.say(f"the log of {one['store']} is whole: {one['events']} events")
-    if any(one["damage"] for one in found):
+        _tell(one, as_json=as_json)
+    if any(one.verdict is not Verdict.WHOLE for one in found):
         raise typer.Exit(means.REFUSED)
 
 
-def _verified(conn: sa.Connection, store: str, shown: Progress, task: TaskID) -> dict[str, object]:
-    reached = 0
-    try:
-        for reached in verify_log(conn, store):
-            shown.update(task, completed=reached)
-    except LogDamagedError as error:
-        return {"store": store, "events": reached, "damage": str(error), "position": error.position}
-    return {"store": store, "events": reached, "damage": None, "position": None}
+def _advance(shown: Progress, task: TaskID, reached: int) -> None:
+    shown.update(task, completed=reached)
+
+
+def pinned(app: App, texts: Sequence[str]) -> tuple[PublicKey, ...]:
+    """The keys whose seals count: those that are named, else those of the settings."""
+    if texts:
+        try:
+            return tuple(note.public_key(text) for text in texts)
+        except NoteError as error:
+            raise means.Failure(f"--public-key: {error}") from None
+    return app.sealing.signer.trusted if app.sealing else ()
+
+
+_SHOWN: Final = 3
+
+
+def _tell(report: Report, *, as_json: bool) -> None:
+    for verdict in Verdict:
+        problems = [one for one in report.problems if one.verdict is verdict]
+        for one in problems[:_SHOWN]:
+            means.complain(one.text)
+        if len(problems) > _SHOWN:
+            means.complain(f"{len(problems) - _SHOWN} more of the kind ({verdict}); --json shows all")
+    if report.verdict is Verdict.WHOLE and not as_json:
+        sealed = f"; {report.agreeing} seals agree, up to position {report.sealed}" if report.agreeing else ""
+        means.say(f"the log of {report.store} is whole: {report.events} events{sealed}")
+        for text in report.known_losses[-1:]:
+            means.say(f"as you know, {text}")
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    damage = next((one for one in report.problems if one.verdict is Verdict.DAMAGED), None)
+    return {
+        "store": report.store,
+        "events": report.events,
+        "damage": damage.text if damage else None,
+        "position": damage.position if damage else None,
+        "verdict": report.verdict,
+        "root": report.root.hex(),
+        "seals": {"agreeing": report.agreeing, "sealed": report.sealed},
+        "problems": report.problems,
+        "known_losses": report.known_losses,
+    }
 
 
 @contextmanager

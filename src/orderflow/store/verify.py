@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 import psycopg
 import sqlalchemy as sa
 from psycopg.types.string import ByteaBinaryLoader
+from sqlalchemy.exc import DBAPIError
 
 from orderflow.store import chain
 from orderflow.store.log import LogDamagedError
@@ -158,12 +159,18 @@ def raw(conn: sa.Connection, store: str, after: int, upto: int, columns: str = _
     """
     driver = conn.connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
-    with driver.cursor(binary=True) as cursor:
-        for kind in ("text", "uuid", "timestamptz", "int8", "bytea"):
-            cursor.adapters.register_loader(kind, ByteaBinaryLoader)
-        where = "store = %s AND position > %s AND position <= %s"
-        query = f"SELECT {columns} FROM orderflow.events WHERE {where} ORDER BY position"
-        return cursor.execute(query.encode(), (store, after, upto)).fetchall()
+    where = "store = %s AND position > %s AND position <= %s"
+    query = f"SELECT {columns} FROM orderflow.events WHERE {where} ORDER BY position"
+    try:
+        with driver.cursor(binary=True) as cursor:
+            for kind in ("text", "uuid", "timestamptz", "int8", "bytea"):
+                cursor.adapters.register_loader(kind, ByteaBinaryLoader)
+            return cursor.execute(query.encode(), (store, after, upto)).fetchall()
+    except psycopg.Error as error:  # as SQLAlchemy tells it, which everybody expects
+        broken = driver.broken or driver.closed
+        raise DBAPIError.instance(
+            query, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=broken, dialect=conn.dialect
+        ) from None
 
 
 def _standing(conn: sa.Connection, store: str) -> tuple[int, dict[str, int]]:
