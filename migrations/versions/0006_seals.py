@@ -38,6 +38,7 @@ def upgrade() -> None:
             seq bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
             epoch integer NOT NULL,
             size bigint NOT NULL,
+            digest bytea NOT NULL,
             taken boolean NOT NULL,
             problem text NOT NULL,
             at timestamptz NOT NULL DEFAULT orderflow.wall_clock(),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -103,25 +104,26 @@ def _exported(engine: sa.Engine, exporter: Exporter, store: str, signed: Signed)
 
 
 def _taken(conn: sa.Connection, exporter: str, store: str, signed: Signed) -> bool:
-    place = {"exporter": exporter, "store": store, "epoch": signed.seal.epoch, "size": signed.seal.size}
+    place = {"exporter": exporter, "store": store, "digest": sha256(signed.raw).digest()}
     return conn.execute(_TAKEN, place).scalar_one_or_none() is not None
 
 
 _TAKEN: Final = sa.text(
     "SELECT 1 FROM orderflow.seal_exports WHERE store = :store AND exporter = :exporter "
-    "AND (epoch, size) = (:epoch, :size) AND taken LIMIT 1"
+    "AND digest = :digest AND taken LIMIT 1"
 )
 
 
 def _note(conn: sa.Connection, exporter: str, store: str, signed: Signed, problem: str) -> None:
-    row = {"exporter": exporter, "store": store, "epoch": signed.seal.epoch, "size": signed.seal.size}
+    row: dict[str, object] = {"exporter": exporter, "store": store, "epoch": signed.seal.epoch, "size": signed.seal.size}
+    row["digest"] = sha256(signed.raw).digest()
     seq = conn.execute(_NOTE, row | {"taken": not problem, "problem": problem}).scalar_one()
     conn.execute(_TRIM, row | {"seq": seq})
 
 
 _NOTE: Final = sa.text(
-    "INSERT INTO orderflow.seal_exports (store, exporter, epoch, size, taken, problem) "
-    "VALUES (:store, :exporter, :epoch, :size, :taken, :problem) RETURNING seq"
+    "INSERT INTO orderflow.seal_exports (store, exporter, epoch, size, digest, taken, problem) "
+    "VALUES (:store, :exporter, :epoch, :size, :digest, :taken, :problem) RETURNING seq"
 )
 _TRIM: Final = sa.text(
     """

@@ -176,12 +176,12 @@ class _Comparison:
     def _compare(self, one: Found, last: bytes) -> None:
         seal = one.seal
         if (seal.root, seal.chain, seal.origin) != (self.frontier.root, last, self.origin):
-            other = f"another log, {seal.origin}" if seal.origin != self.origin else "others"
             first = 1 if seal.origin != self.origin else self.sealed + 1
-            text = (
-                f"the log of store {self.store} is forked: the seal of {_moment(seal)} holds {seal.size} events "
-                f"({one.where}), and positions {first} to {seal.size} are {other}"
-            )
+            told = f"the log of store {self.store} is forked: the seal of {_moment(seal)} ({one.where}) holds "
+            if seal.origin != self.origin:
+                text = f"{told}{seal.size} events of another log, {seal.origin}"
+            else:
+                text = f"{told}{seal.size} events, and positions {first} to {seal.size} are others"
             self.problems.append(Problem(Verdict.FORKED, text, first, one.where))
             return
         self.agreeing, self.sealed = self.agreeing + 1, seal.size
@@ -221,7 +221,8 @@ def check(
             run.go_on(hashes)
             reached(run.frontier.size)
     except LogDamagedError as error:
-        run.problems.append(Problem(Verdict.DAMAGED, str(error), error.position))
+        bound = f"; seals agree up to position {run.sealed}" if run.agreeing else ""
+        run.problems.append(Problem(Verdict.DAMAGED, f"{error}{bound}", error.position))
     run.problems += _behind(store, end, run.ahead)
     run.problems += _nodes(conn, store, run)
     problems = [*run.problems, *problems]
@@ -231,7 +232,7 @@ def check(
 def _lost(store: str, one: Found, standing: Lost) -> str:
     return (
         f"the log of store {store} lost positions {standing.first} to {one.seal.size} before epoch {standing.epoch}: "
-        f"the seal of {_moment(one.seal)} holds them ({one.where})"
+        f"the seal of {_moment(one.seal)} ({one.where}) holds them"
     )
 
 
@@ -242,7 +243,7 @@ def _behind(store: str, end: int, ahead: Sequence[Found]) -> Iterator[Problem]:
         longest = beyond[0]
         text = (
             f"the log of store {store} is behind: it ends at position {end}, and the seal of {_moment(longest.seal)} "
-            f"holds {longest.seal.size} events ({longest.where})"
+            f"({longest.where}) holds {longest.seal.size} events"
         )
         yield Problem(Verdict.BEHIND, text, end + 1, longest.where)
 

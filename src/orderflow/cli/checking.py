@@ -85,9 +85,7 @@ def verify(
     ] = None,
     restored: Annotated[
         list[int] | None,
-        typer.Option(
-            help="You know of the restore that began this epoch: what it lost is fine.", metavar="EPOCH"
-        ),
+        typer.Option(help="You know of the restore that began this epoch: what it lost is fine.", metavar="EPOCH"),
     ] = None,
     as_json: means.AsJson = False,
 ) -> None:
@@ -113,7 +111,7 @@ def verify(
     if as_json:
         means.print_json([_as_json(one) for one in found])
     for one in found:
-        _tell(one, as_json=as_json)
+        _tell(one, as_json=as_json, sealed=bool(keys))
     if any(one.verdict is not Verdict.WHOLE for one in found):
         raise typer.Exit(means.REFUSED)
 
@@ -135,7 +133,7 @@ def pinned(app: App, texts: Sequence[str]) -> tuple[PublicKey, ...]:
 _SHOWN: Final = 3
 
 
-def _tell(report: Report, *, as_json: bool) -> None:
+def _tell(report: Report, *, as_json: bool, sealed: bool) -> None:
     for verdict in Verdict:
         problems = [one for one in report.problems if one.verdict is verdict]
         for one in problems[:_SHOWN]:
@@ -143,8 +141,9 @@ def _tell(report: Report, *, as_json: bool) -> None:
         if len(problems) > _SHOWN:
             means.complain(f"{len(problems) - _SHOWN} more of the kind ({verdict}); --json shows all")
     if report.verdict is Verdict.WHOLE and not as_json:
-        sealed = f"; {report.agreeing} seals agree, up to position {report.sealed}" if report.agreeing else ""
-        means.say(f"the log of {report.store} is whole: {report.events} events{sealed}")
+        agreed = f"; {report.agreeing} seals agree, up to position {report.sealed}"
+        seals = agreed if report.agreeing else "; there is no seal to compare it with" if sealed else ""
+        means.say(f"the log of {report.store} is whole: {report.events} events{seals}")
         for text in report.known_losses[-1:]:
             means.say(f"as you know, {text}")
 

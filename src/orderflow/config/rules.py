@@ -36,8 +36,6 @@ def broken(place: str, table: Struct) -> Iterator[str]:
         case StoreSettings(import_currency=ImportCurrency.BASE, base_currency=base):
             if base is None:
                 yield f'{place}.base_currency: is missing: import_currency = "base" needs the store\'s own, such as EUR'
-        case SealSettings(url=str(), url_key=None):
-            yield f"{place}.url_key: is missing: the server at url must know who puts seals there"
         case Secret(env, file):
             if (env is None) == (file is None):
                 yield f"{place}: give either env (a variable's name) or file (a path)"
@@ -78,6 +76,8 @@ def _doubtful_seals(seal: SealSettings) -> Iterator[str]:
         yield from (f"seal.{name}: has no effect without seal.key" for name in takers)
     elif not takers:
         yield "seal.key: set, but nobody gets the seals: set seal.folder, seal.command or seal.url"
+    if seal.url is not None and seal.url_key is None:
+        yield "seal.url: has no effect without seal.url_key: whoever keeps seals must know who sends them"
 
 
 def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:

@@ -282,6 +282,7 @@ seal_exports = sa.Table(
     sa.Column("seq", sa.BigInteger, sa.Identity(always=True), nullable=False, doc="inserted and trimmed"),
     sa.Column("epoch", sa.Integer, nullable=False),
     _number("size", "of the seal that was handed over"),
+    sa.Column("digest", sa.LargeBinary, nullable=False, doc="SHA-256 of that seal as it was signed"),
     sa.Column("taken", sa.Boolean, nullable=False),
     _text("problem", "why it was not taken"),
     _at("at"),
