@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
@@ -123,6 +124,11 @@ def origin(conn: sa.Connection, store: str) -> str | None:
     """The name of the log that stands here; None for an empty one."""
     first = _hash_at(conn, store, 1)
     return None if first is None else note.origin_of(store, first)
+
+
+def unsealed_since(conn: sa.Connection, store: str, size: int) -> datetime | None:
+    """When the first event behind the first `size` ones was recorded; None if there is none."""
+    return conn.scalar(sa.select(events.c.recorded_at).where(events.c.store == store, events.c.position == size + 1))
 
 
 def _hash_at(conn: sa.Connection, store: str, position: int) -> bytes | None:
