@@ -169,7 +169,10 @@ def test_a_file_of_seals_that_is_missing_is_no_news(app, store, tmp_path):
 
 
 def test_a_command_gets_the_seal(app, store, tmp_path):
-    program = "import os, sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read() + os.environ['ORDERFLOW_SEAL_NAME'].encode())"
+    program = (
+        "import os, sys; name = os.environ['ORDERFLOW_SEAL_NAME'].encode(); "
+        "open(sys.argv[1], 'wb').write(sys.stdin.buffer.read() + name)"
+    )
     command = Command((sys.executable, "-c", program, str(tmp_path / "got")))
     written(app, store)
     outcome = seal(app, sealing(None, command), store)

@@ -85,8 +85,10 @@ class Log:
 
 _STREAMS = (
     "DELETE FROM orderflow.streams WHERE store = :s",
-    "INSERT INTO orderflow.streams SELECT store, order_id, max(version) FROM orderflow.events "
-    "WHERE store = :s GROUP BY store, order_id",
+    """
+    INSERT INTO orderflow.streams
+    SELECT store, order_id, max(version) FROM orderflow.events WHERE store = :s GROUP BY store, order_id
+    """,
 )
 
 
@@ -191,8 +193,12 @@ def inserted(log: Log) -> None:
     log.tamper(
         "UPDATE orderflow.events SET position = position + 1000 WHERE store = :s AND position > 5",
         "UPDATE orderflow.events SET position = position - 999 WHERE store = :s AND position > 1000",
-        "INSERT INTO orderflow.events SELECT store, 6, 'z', 1, gen_random_uuid(), type, source, 'forged', occurred_at, "
-        "recorded_at, clear, NULL, NULL, NULL, meta, leaf, hash FROM orderflow.events WHERE store = :s AND position = 5",
+        """
+        INSERT INTO orderflow.events
+        SELECT store, 6, 'z', 1, gen_random_uuid(), type, source, 'forged', occurred_at, recorded_at, clear, NULL, NULL,
+               NULL, meta, leaf, hash
+        FROM orderflow.events WHERE store = :s AND position = 5
+        """,
         *_STREAMS,
     )
 
@@ -320,17 +326,16 @@ def test_every_attack_is_found_and_named(log, name, attack, verdict, position):
     attack(log)
     report = checked(log.app, STORE, log.folder)
     first = next(one for one in report.problems if one.verdict is report.verdict)
-    print(f"| {name} | {report.verdict} | {plain(first.text)} |")
     assert (report.verdict, first.position) == (verdict, position)
     assert f"| {name} | {report.verdict} | {plain(first.text)} |" in PAGE
 
 
 @pytest.mark.parametrize("attack", [rolled_back, restored_and_gone_on, history_rewritten, edited_and_rewritten])
 def test_what_was_changed_is_not_sealed_again(log, attack):
-    """A worker that starts on such a database signs nothing: the folder, or the database's own seal, speaks against it."""
+    """A worker that starts on such a database signs nothing: the newest seal speaks against it."""
     attack(log)
     append(log.app, STORE, unit())
-    with pytest.raises(SealRefusedError, match="behind|forked"):
+    with pytest.raises(SealRefusedError, match=r"behind|forked"):
         sealed(log.app, STORE, log.folder)
 
 

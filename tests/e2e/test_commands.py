@@ -298,9 +298,9 @@ def test_verify_names_the_first_bad_row(stage, engine):
         stage.place(ready=True)
     stage.run("pull")
     assert stage.run("verify").out == f"the log of {STORE} is whole: 4 events\n"
-    assert stage.run("verify", STORE, "--json").data == [
-        {"store": STORE, "events": 4, "damage": None, "position": None}
-    ]
+    [told] = stage.run("verify", STORE, "--json").data
+    whole = {"store": STORE, "events": 4, "damage": None, "position": None, "verdict": "whole", "problems": []}
+    assert told.items() >= whole.items()
     with engine.begin() as conn:  # as a superuser who means harm
         conn.execute(sa.text("SET session_replication_role = replica"))
         conn.execute(sa.text("UPDATE orderflow.events SET clear = replace(clear, '20', '21') WHERE position = 3"))

@@ -161,7 +161,8 @@ def test_an_interrupted_pull_loses_and_doubles_nothing(stage, engine):
         interrupted(stage, lambda: waits_for_a_lock(engine), "pull")
     assert scalar(engine, count) == 100  # one page is whole, the next one is not there at all
     assert stage.run("pull", "--json").data[0]["new"] == 150
-    assert stage.run("verify", "--json").data[0] == {"store": STORE, "events": 250, "damage": None, "position": None}
+    told = stage.run("verify", "--json").data[0]
+    assert told.items() >= {"store": STORE, "events": 250, "damage": None, "position": None}.items()
     listed = stage.run("orders", "list", "--limit", "300", "--json").data
     assert sorted(row["order_id"] for row in listed) == sorted(orders)
 

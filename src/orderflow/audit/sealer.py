@@ -115,7 +115,12 @@ _TAKEN: Final = sa.text(
 
 
 def _note(conn: sa.Connection, exporter: str, store: str, signed: Signed, problem: str) -> None:
-    row: dict[str, object] = {"exporter": exporter, "store": store, "epoch": signed.seal.epoch, "size": signed.seal.size}
+    row: dict[str, object] = {
+        "exporter": exporter,
+        "store": store,
+        "epoch": signed.seal.epoch,
+        "size": signed.seal.size,
+    }
     row["digest"] = sha256(signed.raw).digest()
     seq = conn.execute(_NOTE, row | {"taken": not problem, "problem": problem}).scalar_one()
     conn.execute(_TRIM, row | {"seq": seq})
