@@ -13,7 +13,7 @@ from orderflow.audit.exporters import Address, Command, ExportError, Folder, fil
 from orderflow.audit.note import opened
 from orderflow.audit.sealer import newest_outside, seal
 from orderflow.audit.seals import Agrees, Behind, Forked, Lost, Signer
-from orderflow.audit.whole import Verdict
+from orderflow.audit.whole import Standing
 from orderflow.glopal.client import Endpoint
 from orderflow.store import log
 from orderflow.store.log import LogDamagedError
@@ -36,7 +36,7 @@ def test_each_seal_goes_on_from_the_last(app, store, monkeypatch):
         assert sealed(app, store).signed.seal.size == upto
     assert read == [(0, 3), (3, 2003), (2003, 2004), (2004, 3104)]
     report = checked(app, store)
-    assert (report.verdict, report.agreeing, report.sealed) == (Verdict.WHOLE, 4, 3104)
+    assert (report.standing, report.agreeing, report.sealed) == (Standing.WHOLE, 4, 3104)
     assert [row.number for row in rows(app, "SELECT number FROM orderflow.seal_nodes WHERE store = :s", s=store)] == [
         0,
         1,
@@ -48,7 +48,7 @@ def test_a_long_log_is_read_in_parts(app, store, monkeypatch):
     monkeypatch.setattr(seals, "_AT_ONCE", 1500)
     written(app, store, 4000)
     assert sealed(app, store).signed.seal.size == 4000
-    assert checked(app, store).verdict is Verdict.WHOLE
+    assert checked(app, store).standing is Standing.WHOLE
 
 
 def test_nothing_new_is_not_sealed_again(app, store):
@@ -85,7 +85,7 @@ def test_a_touched_frontier_is_not_gone_on_from(app, owner, store):
     written(app, store, 1)
     assert sealed(app, store).signed.seal.size == 6
     report = checked(app, store)
-    assert [one.verdict for one in report.problems] == [Verdict.DAMAGED]
+    assert [one.standing for one in report.problems] == [Standing.DAMAGED]
     assert (report.agreeing, report.sealed) == (2, 6)
 
 
@@ -96,8 +96,9 @@ def test_another_key_goes_on_with_the_log(app, store, tmp_path):
     written(app, store, 5)
     changed = Signer(OTHER.key, (SIGNER.public,))
     assert seal(app, sealing(tmp_path, signer=changed), store).signed.seal.size == 10
-    assert checked(app, store, tmp_path, signer=changed).verdict is Verdict.WHOLE
-    assert checked(app, store, tmp_path, signer=OTHER).verdict is Verdict.DOUBTFUL
+    assert checked(app, store, tmp_path, signer=changed).standing is Standing.WHOLE
+    assert checked(app, store, tmp_path, signer=OTHER).standing is Standing.DOUBTFUL
+    assert opened(seal(app, sealing(None, signer=OTHER), store).signed.raw, OTHER.trusted).size == 10
     written(app, store, 5)
     assert seal(app, sealing(None, signer=OTHER), store).signed.seal.size == 15
 
@@ -287,7 +288,7 @@ def test_what_is_sealed_while_verify_runs_is_not_ahead_of_it(app, store, monkeyp
         written(app, store, 5)
         sealed(app, store)
         report = whole.check(conn, store, given)
-    assert (report.verdict, report.events, report.agreeing) == (Verdict.WHOLE, 10, 1)
+    assert (report.standing, report.events, report.agreeing) == (Standing.WHOLE, 10, 1)
 
 
 def test_files_that_are_no_seals_are_named(app, store, tmp_path):
@@ -296,9 +297,9 @@ def test_files_that_are_no_seals_are_named(app, store, tmp_path):
     [file] = files(tmp_path / "seals", store)
     (file.parent / "e0001-x.seal").write_text("rubbish")
     report = checked(app, store, tmp_path / "seals")
-    assert (report.verdict, report.agreeing) == (Verdict.DOUBTFUL, 2)
+    assert (report.standing, report.agreeing) == (Standing.DOUBTFUL, 2)
     assert "does not count: its text is not that of a seal" in report.problems[0].text
-    assert checked(app, store, None, [tmp_path / "missing"]).verdict is Verdict.DOUBTFUL
+    assert checked(app, store, None, [tmp_path / "missing"]).standing is Standing.DOUBTFUL
 
 
 def test_stores_do_not_mix(app, store, tmp_path):
@@ -308,7 +309,7 @@ def test_stores_do_not_mix(app, store, tmp_path):
         sealed(app, name, tmp_path)
     for name in (store, f"{store} 2"):
         report = checked(app, name, None, [tmp_path])
-        assert (report.verdict, report.agreeing) == (Verdict.WHOLE, 2)
+        assert (report.standing, report.agreeing) == (Standing.WHOLE, 2)
     with app.connect() as conn:
         assert log.head(conn, store) == 2
         assert conn.scalar(sa.text("SELECT count(*) FROM orderflow.seal_exports WHERE store = :s"), {"s": store}) == 1

@@ -20,7 +20,7 @@ from orderflow.audit.export import export
 from orderflow.audit.exporters import files
 from orderflow.audit.sealer import seal
 from orderflow.audit.seals import SealRefusedError
-from orderflow.audit.whole import Verdict
+from orderflow.audit.whole import Standing
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import load
 from orderflow.projections import catch_up
@@ -112,7 +112,7 @@ def log(database_url, tmp_path) -> Iterator[Log]:
         append(app, STORE, *(unit(one) for one in given[slice(*upto)]))
         assert sealed(app, STORE, made.folder).exports == {"folder": ""}
     report = checked(app, STORE, made.folder)
-    assert (report.verdict, report.events, report.agreeing, report.sealed) == (Verdict.WHOLE, 12, 6, 12)
+    assert (report.standing, report.events, report.agreeing, report.sealed) == (Standing.WHOLE, 12, 6, 12)
     yield made
     app.dispose()
     owner.dispose()
@@ -287,13 +287,13 @@ def seals_exchanged(log: Log) -> None:
 
 
 DAMAGED, FORKED, BEHIND, LOST, DOUBTFUL = (
-    Verdict.DAMAGED,
-    Verdict.FORKED,
-    Verdict.BEHIND,
-    Verdict.LOST,
-    Verdict.DOUBTFUL,
+    Standing.DAMAGED,
+    Standing.FORKED,
+    Standing.BEHIND,
+    Standing.LOST,
+    Standing.DOUBTFUL,
 )
-ATTACKS: list[tuple[str, Callable[[Log], None], Verdict, int | None]] = [
+ATTACKS: list[tuple[str, Callable[[Log], None], Standing, int | None]] = [
     ("a field is edited", edited, DAMAGED, 6),
     ("a field is edited, with its leaf and hash", edited_with_its_hashes, DAMAGED, 7),
     ("a field is edited, and all hashes from there on", edited_and_rewritten, FORKED, 6),
@@ -320,14 +320,14 @@ ATTACKS: list[tuple[str, Callable[[Log], None], Verdict, int | None]] = [
 
 
 @pytest.mark.parametrize(
-    ("name", "attack", "verdict", "position"), ATTACKS, ids=lambda one: getattr(one, "__name__", None)
+    ("name", "attack", "standing", "position"), ATTACKS, ids=lambda one: getattr(one, "__name__", None)
 )
-def test_every_attack_is_found_and_named(log, name, attack, verdict, position):
+def test_every_attack_is_found_and_named(log, name, attack, standing, position):
     attack(log)
     report = checked(log.app, STORE, log.folder)
-    first = next(one for one in report.problems if one.verdict is report.verdict)
-    assert (report.verdict, first.position) == (verdict, position)
-    assert f"| {name} | {report.verdict} | {plain(first.text)} |" in PAGE
+    first = next(one for one in report.problems if one.standing is report.standing)
+    assert (report.standing, first.position) == (standing, position)
+    assert f"| {name} | {report.standing} | {plain(first.text)} |" in PAGE
 
 
 @pytest.mark.parametrize("attack", [rolled_back, restored_and_gone_on, history_rewritten, edited_and_rewritten])
@@ -342,13 +342,13 @@ def test_what_was_changed_is_not_sealed_again(log, attack):
 def test_a_known_restore_is_no_problem(log):
     """Epoch 2 was begun by a restore that the caller knows of; what it lost is said, and nothing is wrong."""
     epoch_forged(log)
-    assert checked(log.app, STORE, log.folder).verdict is Verdict.LOST
+    assert checked(log.app, STORE, log.folder).standing is Standing.LOST
     report = checked(log.app, STORE, log.folder, restored=[2])
-    assert (report.verdict, report.sealed, len(report.known_losses)) == (Verdict.WHOLE, 8, 1)
+    assert (report.standing, report.sealed, len(report.known_losses)) == (Standing.WHOLE, 8, 1)
     assert sealed(log.app, STORE, log.folder).signed.seal.epoch == 2
     report = checked(log.app, STORE, log.folder, restored=[2])
-    assert (report.verdict, report.sealed, report.events) == (Verdict.WHOLE, 12, 12)
-    assert checked(log.app, STORE, log.folder, restored=[3]).verdict is Verdict.LOST
+    assert (report.standing, report.sealed, report.events) == (Standing.WHOLE, 12, 12)
+    assert checked(log.app, STORE, log.folder, restored=[3]).standing is Standing.LOST
 
 
 def test_seals_of_another_log_do_not_fit(log, rehearsal, tmp_path):
@@ -356,7 +356,7 @@ def test_seals_of_another_log_do_not_fit(log, rehearsal, tmp_path):
     append(rehearsal, STORE, *(unit(entry("abc"[n % 3], occurred_at=NOON)) for n in range(12)))
     sealed(rehearsal, STORE, tmp_path / "rehearsal")
     report = checked(log.app, STORE, log.folder, [tmp_path / "rehearsal"])
-    assert report.verdict is Verdict.FORKED
+    assert report.standing is Standing.FORKED
     text = plain(report.problems[0].text)
     assert f"| the seal of another log is shown | forked | {text} |" in PAGE
 
@@ -388,4 +388,4 @@ def test_an_edited_read_model_is_not_what_the_log_says(log):
     tamper(log.owner, store, "UPDATE orderflow.orders SET status = 'COMPLETED' WHERE store = :s")
     with log.app.connect() as conn:
         assert load(conn, store, "1-1").status != conn.execute(query, {"s": store}).scalar_one()
-    assert checked(log.app, store).verdict is Verdict.WHOLE
+    assert checked(log.app, store).standing is Standing.WHOLE

@@ -299,7 +299,7 @@ def test_verify_names_the_first_bad_row(stage, engine):
     stage.run("pull")
     assert stage.run("verify").out == f"the log of {STORE} is whole: 4 events\n"
     [told] = stage.run("verify", STORE, "--json").data
-    whole = {"store": STORE, "events": 4, "damage": None, "position": None, "verdict": "whole", "problems": []}
+    whole = {"store": STORE, "events": 4, "damage": None, "position": None, "standing": "whole", "problems": []}
     assert told.items() >= whole.items()
     with engine.begin() as conn:  # as a superuser who means harm
         conn.execute(sa.text("SET session_replication_role = replica"))

@@ -88,11 +88,11 @@ def test_seal_verify_export_check(sealing, engine):
         conn.execute(sa.text("DELETE FROM orderflow.events WHERE position = 3"))
     assert "is behind: it ends at position 2" in sealing.run("verify", code=1).err
     [told] = sealing.run("verify", "--json", code=1).data
-    assert (told["verdict"], told["damage"], told["seals"]["agreeing"]) == ("behind", None, 2)
+    assert (told["standing"], told["damage"], told["seals"]["agreeing"]) == ("behind", None, 2)
     assert "not sealed: the log of store acme is behind" in sealing.run("seal", code=1).err
     assert finding(sealing)["level"] == "failure"
     kept = sealing.run("verify", "--public-key", other, "--json", code=1).data[0]
-    assert kept["verdict"] == "doubtful"
+    assert kept["standing"] == "doubtful"
 
 
 def test_an_exporter_that_fails_is_told(sealing):
@@ -113,4 +113,4 @@ def test_a_worker_seals_by_itself(sealing):
         sealing.place(ready=True)
         wait(lambda: list(folder.rglob("*.seal")))
         sealing.rest()
-    assert sealing.run("verify", "--json").data[0]["verdict"] == "whole"
+    assert sealing.run("verify", "--json").data[0]["standing"] == "whole"

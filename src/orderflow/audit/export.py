@@ -15,7 +15,7 @@ from orderflow.audit.bundle import Bundle, BundleError, Event
 from orderflow.audit.note import PublicKey
 from orderflow.audit.seals import Signed
 from orderflow.store import chain
-from orderflow.store.tables import epochs, events, seal_nodes
+from orderflow.store.tables import events, seal_nodes
 
 _TILE = 1 << tree.TILE
 
@@ -29,8 +29,7 @@ def export(conn: sa.Connection, store: str, order_id: str, signed: Signed, keys:
     if not rows:
         raise BundleError(f"order {order_id} of {store} has no event that is sealed")
     paths = _Paths(conn, store, signed.seal.size)
-    begun = sa.select(epochs.c.first_position, epochs.c.epoch).where(epochs.c.store == store).order_by(epochs.c.epoch)
-    epoch_of = [(first, epoch) for first, epoch in conn.execute(begun)]
+    epoch_of = seals.begun(conn, store)
     made = tuple(
         _event(row, max(e for first, e in epoch_of if first <= row.position), paths, store, conn) for row in rows
     )

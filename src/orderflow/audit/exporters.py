@@ -98,7 +98,9 @@ class Command:
 
     def take(self, signed: Signed) -> None:
         """Run it; only exit code 0 within half a minute means that it was taken."""
-        told = os.environ | {"ORDERFLOW_SEAL_NAME": name_of(signed.seal)}
+        # Its own surroundings, without what may be a secret of ours.
+        told = {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}
+        told["ORDERFLOW_SEAL_NAME"] = name_of(signed.seal)
         try:
             done = subprocess.run(
                 list(self.words), input=signed.raw, capture_output=True, timeout=_SECONDS, check=False, env=told

@@ -6,6 +6,7 @@ It never signs a log that an earlier seal speaks against, and never reads again 
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
@@ -97,14 +98,14 @@ class Lost:
     first: int
 
 
-Standing = Agrees | Behind | Forked | Lost
+Compared = Agrees | Behind | Forked | Lost
 
 
-def compare(conn: sa.Connection, store: str, seal: Seal) -> Standing:
+def compare(conn: sa.Connection, store: str, seal: Seal) -> Compared:
     """What `seal` says against the log as it stands, at the price of two rows."""
-    restored = _restored(conn, store, seal)
-    if restored is not None:
-        return restored
+    lost = lost_in(begun(conn, store), seal)
+    if lost is not None:
+        return lost
     head = log.head(conn, store)
     if head < seal.size:
         return Behind(head)
@@ -112,12 +113,15 @@ def compare(conn: sa.Connection, store: str, seal: Seal) -> Standing:
     return Agrees() if same else Forked()
 
 
-def _restored(conn: sa.Connection, store: str, seal: Seal) -> Lost | None:
-    begun = sa.select(epochs.c.epoch, epochs.c.first_position).where(
-        epochs.c.store == store, epochs.c.epoch > seal.epoch, epochs.c.first_position <= seal.size
-    )
-    row = conn.execute(begun.order_by(epochs.c.first_position, epochs.c.epoch).limit(1)).one_or_none()
-    return None if row is None else Lost(row[0], row[1])
+def begun(conn: sa.Connection, store: str) -> list[tuple[int, int]]:
+    """Where each epoch of the log begins: first position and epoch, in the order of the log."""
+    query = sa.select(epochs.c.first_position, epochs.c.epoch).where(epochs.c.store == store)
+    return [(row[0], row[1]) for row in conn.execute(query.order_by(epochs.c.first_position, epochs.c.epoch))]
+
+
+def lost_in(begun: Sequence[tuple[int, int]], seal: Seal) -> Lost | None:
+    """The first restore after which the log holds no longer all that `seal` holds."""
+    return next((Lost(epoch, first) for first, epoch in begun if epoch > seal.epoch and first <= seal.size), None)
 
 
 def origin(conn: sa.Connection, store: str) -> str | None:
@@ -135,10 +139,10 @@ def _hash_at(conn: sa.Connection, store: str, position: int) -> bytes | None:
     return conn.scalar(sa.select(events.c.hash).where(events.c.store == store, events.c.position == position))
 
 
-def told(store: str, seal: Seal, standing: Standing) -> str | None:
+def told(store: str, seal: Seal, compared: Compared) -> str | None:
     """What is wrong, for people; None if nothing is."""
     signed = f"the seal of {seal.time:%Y-%m-%d %H:%M:%S} UTC holds {seal.size} events"
-    match standing:
+    match compared:
         case Agrees():
             return None
         case Behind(head):
@@ -199,6 +203,8 @@ def seal(conn: sa.Connection, store: str, signer: Signer) -> Signed | None:
     made = Seal(name, head, frontier.root, epoch, now, chain)
     raw = note.signed(made, signer.key)
     row = {"store": store, "epoch": epoch, "size": head, "note": raw, "frontier": frontier.packed(), "sealed_at": now}
+    same = (seals.c.store == store, seals.c.epoch == epoch, seals.c.size == head)
+    conn.execute(sa.delete(seals).where(*same))  # one that we do not trust, or we would not be here
     conn.execute(insert(seals), row)
     conn.execute(_TRIM, {"store": store, "kept": _KEPT})
     return Signed(made, raw)
@@ -228,13 +234,13 @@ def _base(conn: sa.Connection, store: str, signer: Signer) -> tuple[Signed | Non
         found = one.frontier(signer)
         if found is None:
             break  # not ours, or touched: `verify` tells, and here all is read anew
-        standing = compare(conn, store, found[0])
-        if isinstance(standing, Lost):
+        compared = compare(conn, store, found[0])
+        if isinstance(compared, Lost):
             continue
-        problem = told(store, found[0], standing)
+        problem = told(store, found[0], compared)
         if problem is not None:
             raise SealRefusedError(problem)
-        return (Signed(found[0], one.raw) if number == 0 else None), found[1]
+        return Signed(found[0], one.raw), found[1]
     return None, Frontier()
 
 

@@ -23,7 +23,7 @@ from orderflow.store.log import LogDamagedError
 from orderflow.store.tables import seal_nodes
 
 
-class Verdict(StrEnum):
+class Standing(StrEnum):
     """What is to be said of a log, the worst first. Only the last is good."""
 
     DAMAGED = "damaged"
@@ -44,7 +44,7 @@ class Verdict(StrEnum):
 class Problem:
     """One thing that is wrong. `position`: the first bad row, or the first that may be; `where`: the telling seal."""
 
-    verdict: Verdict
+    standing: Standing
     text: str
     position: int | None = None
     where: str | None = None
@@ -80,10 +80,10 @@ class Report:
     known_losses: tuple[str, ...] = ()
 
     @property
-    def verdict(self) -> Verdict:
+    def standing(self) -> Standing:
         """The worst of all problems."""
-        found = {problem.verdict for problem in self.problems}
-        return next((one for one in Verdict if one in found), Verdict.WHOLE)
+        found = {problem.standing for problem in self.problems}
+        return next((one for one in Standing if one in found), Standing.WHOLE)
 
 
 OWN: Final = "the database"
@@ -98,8 +98,6 @@ def gathered(
     """
     found: list[Found] = []
     problems: list[Problem] = []
-    for one in seals.own(conn, store) if keys else ():
-        _take(found, problems, store, keys, OWN, one.raw, one.packed)
     for file in _files(store, folder, paths):
         try:
             raw = file.read_bytes()
@@ -107,6 +105,9 @@ def gathered(
             problems.append(_doubt(str(file), f"it cannot be read ({error.strerror})"))
         else:
             _take(found, problems, store, keys, str(file), raw)
+    # Only now: no transaction stands open while a year's files are read.
+    for one in seals.own(conn, store) if keys else ():
+        _take(found, problems, store, keys, OWN, one.raw, one.packed)
     return Gathered(tuple(found), tuple(problems))
 
 
@@ -142,7 +143,7 @@ def _take(
 
 
 def _doubt(where: str, what: str) -> Problem:
-    return Problem(Verdict.DOUBTFUL, f"a seal in {where} does not count: {what}", None, where)
+    return Problem(Standing.DOUBTFUL, f"a seal in {where} does not count: {what}", None, where)
 
 
 @dataclass(slots=True)
@@ -182,14 +183,14 @@ class _Comparison:
                 text = f"{told}{seal.size} events of another log, {seal.origin}"
             else:
                 text = f"{told}{seal.size} events, and positions {first} to {seal.size} are others"
-            self.problems.append(Problem(Verdict.FORKED, text, first, one.where))
+            self.problems.append(Problem(Standing.FORKED, text, first, one.where))
             return
         self.agreeing, self.sealed = self.agreeing + 1, seal.size
         if one.packed is not None:
             self.kept = max(self.kept, seal.size)
             if one.packed != self.frontier.packed():
                 text = f"the frontier that the database keeps for {seal.size} events is not that of the log"
-                self.problems.append(Problem(Verdict.DAMAGED, text, None, OWN))
+                self.problems.append(Problem(Standing.DAMAGED, text, None, OWN))
 
 
 def check(
@@ -205,14 +206,15 @@ def check(
     """
     ahead: list[Found] = []
     problems, losses = list(given.problems), []
+    begun = seals.begun(conn, store)
     for one in given.found:
-        standing = seals.compare(conn, store, one.seal)
-        if not isinstance(standing, Lost):
+        lost = seals.lost_in(begun, one.seal)
+        if lost is None:
             ahead.append(one)
-        elif standing.epoch in known_restores:
-            losses.append(_lost(store, one, standing))
+        elif lost.epoch in known_restores:
+            losses.append(_lost(store, one, lost))
         else:
-            problems.append(Problem(Verdict.LOST, _lost(store, one, standing), standing.first, one.where))
+            problems.append(Problem(Standing.LOST, _lost(store, one, lost), lost.first, one.where))
     end = log.head(conn, store)
     ahead.sort(key=lambda one: -one.seal.size)
     run = _Comparison(store, ahead)
@@ -222,16 +224,16 @@ def check(
             reached(run.frontier.size)
     except LogDamagedError as error:
         bound = f"; seals agree up to position {run.sealed}" if run.agreeing else ""
-        run.problems.append(Problem(Verdict.DAMAGED, f"{error}{bound}", error.position))
+        run.problems.append(Problem(Standing.DAMAGED, f"{error}{bound}", error.position))
     run.problems += _behind(store, end, run.ahead)
     run.problems += _nodes(conn, store, run)
     problems = [*run.problems, *problems]
     return Report(store, run.frontier.size, run.frontier.root, run.agreeing, run.sealed, tuple(problems), tuple(losses))
 
 
-def _lost(store: str, one: Found, standing: Lost) -> str:
+def _lost(store: str, one: Found, lost: Lost) -> str:
     return (
-        f"the log of store {store} lost positions {standing.first} to {one.seal.size} before epoch {standing.epoch}: "
+        f"the log of store {store} lost positions {lost.first} to {one.seal.size} before epoch {lost.epoch}: "
         f"the seal of {_moment(one.seal)} ({one.where}) holds them"
     )
 
@@ -245,7 +247,7 @@ def _behind(store: str, end: int, ahead: Sequence[Found]) -> Iterator[Problem]:
             f"the log of store {store} is behind: it ends at position {end}, and the seal of {_moment(longest.seal)} "
             f"({longest.where}) holds {longest.seal.size} events"
         )
-        yield Problem(Verdict.BEHIND, text, end + 1, longest.where)
+        yield Problem(Standing.BEHIND, text, end + 1, longest.where)
 
 
 def _nodes(conn: sa.Connection, store: str, run: _Comparison) -> Iterator[Problem]:
@@ -255,7 +257,7 @@ def _nodes(conn: sa.Connection, store: str, run: _Comparison) -> Iterator[Proble
     query = query.where(seal_nodes.c.store == store, seal_nodes.c.number < upto).order_by(seal_nodes.c.number)
     kept = [(number, bytes(hash_)) for number, hash_ in conn.execute(query)]
     if kept != list(enumerate(run.nodes[:upto])):
-        yield Problem(Verdict.DAMAGED, f"the nodes that the database keeps of the tree of {store} are not the log's")
+        yield Problem(Standing.DAMAGED, f"the nodes that the database keeps of the tree of {store} are not the log's")
 
 
 def _moment(seal: Seal) -> str:

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from orderflow.app import PROJECTIONS, App
 from orderflow.audit import note, whole
 from orderflow.audit.note import NoteError, PublicKey
-from orderflow.audit.whole import Report, Verdict
+from orderflow.audit.whole import Report, Standing
 from orderflow.cli import means
 from orderflow.projections import Projection, catch_up
 from orderflow.projections import rebuild as rebuild_one
@@ -104,15 +104,15 @@ def verify(
         folder = app.sealing.folder if app.sealing else None
         for name in means.stores(app, store):
             with app.engine.connect() as conn:
-                task = shown.add_task(f"log of {name}", total=log.head(conn, name))
                 given = whole.gathered(conn, name, keys, folder, seals or ())
+                task = shown.add_task(f"log of {name}", total=log.head(conn, name))
                 tell = partial(_advance, shown, task)
                 found.append(whole.check(conn, name, given, restored or (), tell))
     if as_json:
         means.print_json([_as_json(one) for one in found])
     for one in found:
         _tell(one, as_json=as_json, sealed=bool(keys))
-    if any(one.verdict is not Verdict.WHOLE for one in found):
+    if any(one.standing is not Standing.WHOLE for one in found):
         raise typer.Exit(means.REFUSED)
 
 
@@ -134,13 +134,13 @@ _SHOWN: Final = 3
 
 
 def _tell(report: Report, *, as_json: bool, sealed: bool) -> None:
-    for verdict in Verdict:
-        problems = [one for one in report.problems if one.verdict is verdict]
+    for standing in Standing:
+        problems = [one for one in report.problems if one.standing is standing]
         for one in problems[:_SHOWN]:
             means.complain(one.text)
         if len(problems) > _SHOWN:
-            means.complain(f"{len(problems) - _SHOWN} more of the kind ({verdict}); --json shows all")
-    if report.verdict is Verdict.WHOLE and not as_json:
+            means.complain(f"{len(problems) - _SHOWN} more of the kind ({standing}); --json shows all")
+    if report.standing is Standing.WHOLE and not as_json:
         agreed = f"; {report.agreeing} seals agree, up to position {report.sealed}"
         seals = agreed if report.agreeing else "; there is no seal to compare it with" if sealed else ""
         means.say(f"the log of {report.store} is whole: {report.events} events{seals}")
@@ -149,13 +149,13 @@ def _tell(report: Report, *, as_json: bool, sealed: bool) -> None:
 
 
 def _as_json(report: Report) -> dict[str, object]:
-    damage = next((one for one in report.problems if one.verdict is Verdict.DAMAGED), None)
+    damage = next((one for one in report.problems if one.standing is Standing.DAMAGED), None)
     return {
         "store": report.store,
         "events": report.events,
         "damage": damage.text if damage else None,
         "position": damage.position if damage else None,
-        "verdict": report.verdict,
+        "standing": report.standing,
         "root": report.root.hex(),
         "seals": {"agreeing": report.agreeing, "sealed": report.sealed},
         "problems": report.problems,
