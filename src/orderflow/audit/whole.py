@@ -171,13 +171,14 @@ class _Comparison:
             here, hashes = hashes[:upto], hashes[upto:]
             self.frontier, nodes = tree.extended(self.frontier, here)
             self.nodes += nodes
+            below = self.sealed  # of two seals of the same size, one may agree and the other not
             while self.ahead and self.ahead[-1].seal.size == self.frontier.size:
-                self._compare(self.ahead.pop(), here[-1])
+                self._compare(self.ahead.pop(), here[-1], below)
 
-    def _compare(self, one: Found, last: bytes) -> None:
+    def _compare(self, one: Found, last: bytes, below: int) -> None:
         seal = one.seal
         if (seal.root, seal.chain, seal.origin) != (self.frontier.root, last, self.origin):
-            first = 1 if seal.origin != self.origin else self.sealed + 1
+            first = 1 if seal.origin != self.origin else below + 1
             told = f"the log of store {self.store} is forked: the seal of {_moment(seal)} ({one.where}) holds "
             if seal.origin != self.origin:
                 text = f"{told}{seal.size} events of another log, {seal.origin}"
