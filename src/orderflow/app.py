@@ -19,13 +19,17 @@ from typing import Final
 import sqlalchemy as sa
 
 from orderflow import config
-from orderflow.config import ConfigError, Settings, StoreSettings
+from orderflow.audit import note, seals
+from orderflow.audit.exporters import Address, Command, Exporter, Folder
+from orderflow.audit.note import NoteError, PublicKey
+from orderflow.audit.sealer import Sealing
+from orderflow.config import ConfigError, SealSettings, Settings, StoreSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
-from orderflow.glopal.client import Client
+from orderflow.glopal.client import Client, Endpoint
 from orderflow.glopal.description import Described, described, openapi
 from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.route_settings import routes
@@ -57,6 +61,7 @@ class App:
     windows: Windows
     workers: int
     poll_seconds: Dict[str, float]
+    sealing: Sealing | None = None
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -97,12 +102,14 @@ def build(settings: Settings, url: str) -> App:
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
+        sealing=sealing(settings.seal),
     )
 
 
 def mistakes(settings: Settings) -> Iterator[str]:
     """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
     parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(_vault, settings)]
+    parts += [partial(sealing, settings.seal)]
     parts += [partial(config.data_dir, settings)] if settings.database_url is None else []
     for name, store in settings.stores.items():
         parts += [partial(_client, name, store, 1.0), partial(mapping_of, name, store)]
@@ -117,6 +124,9 @@ def mistakes(settings: Settings) -> Iterator[str]:
 def close(app: App) -> None:
     """Give up every connection, to the database and to the world."""
     app.engine.dispose()
+    for exporter in app.sealing.exporters if app.sealing else ():
+        if isinstance(exporter, Address):
+            exporter.endpoint.close()
     for feed in app.feeds.values():
         feed.client.close()
     for tenant in app.tenants.values():
@@ -131,6 +141,34 @@ def _vault(settings: Settings) -> Vault:
     except VaultError as error:
         hint = "one is made with `head -c 32 /dev/urandom | base64 > FILE`, once for ever"
         raise ConfigError(f"master_key_file: {error}; {hint}") from None
+
+
+def sealing(seal: SealSettings) -> Sealing | None:
+    """Who seals the logs, and who gets the seals; None without a key."""
+    if seal.key is None:
+        return None
+    secret = seal.key.read("seal.key")
+    with _blaming("seal.key"):
+        signer = seals.signer(secret, tuple(_former(text) for text in seal.former_keys))
+    return Sealing(signer, seal.every, tuple(_exporters(seal)), seal.folder)
+
+
+def _former(text: str) -> PublicKey:
+    try:
+        return note.public_key(text)
+    except NoteError as error:
+        raise ConfigError(f"seal.former_keys: {error}") from None
+
+
+def _exporters(seal: SealSettings) -> Iterator[Exporter]:
+    if seal.folder is not None:
+        yield Folder(seal.folder)
+    if seal.command:
+        yield Command(seal.command)
+    if seal.url is not None and seal.url_key is not None:
+        key = seal.url_key.read("seal.url_key")
+        with _blaming("seal.url"):
+            yield Address(Endpoint(seal.url, key))
 
 
 def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:

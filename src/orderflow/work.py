@@ -16,6 +16,8 @@ import sqlalchemy as sa
 
 from orderflow import intake
 from orderflow.app import PROJECTIONS, App
+from orderflow.audit import sealer
+from orderflow.audit.sealer import Sealing
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.planner import Planner
@@ -43,6 +45,7 @@ def work(app: App, stop: threading.Event) -> None:
         *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
         ("prepare", crew.prepare_some),
         ("bell", partial(link, app.engine, bell, stop)),
+        *([("seal", _sealer(app, app.sealing, stop))] if app.sealing else []),
     ]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
     settled = threading.Event()
@@ -133,5 +136,12 @@ def _puller(app: App, feed: Feed, bell: Bell, stop: threading.Event) -> Callable
             bell.ring(Topic.FACTS)
         if not pulled.more:
             stop.wait(max(pulled.wait, seconds))
+
+    return turn
+
+
+def _sealer(app: App, sealing: Sealing, stop: threading.Event) -> Callable[[], None]:
+    def turn() -> None:
+        stop.wait(sealer.turn(app.engine, sealing, list(app.tenants)))
 
     return turn

@@ -46,6 +46,11 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "rebuild": "rebuilding:rebuild",
     "verify": "checking:verify",
     "replay": "replaying:replayed",
+    "seal": "sealing:seal",
+    "audit": (
+        "Prove an order's history to others.",
+        {"export": "sealing:export", "check": "offline:check"},
+    ),
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

@@ -1,86 +1,120 @@
-"""The command that recomputes the log, and what its readers say they applied of it.
+"""The command that recomputes the log, compares it with its seals, and asks what its readers applied of it.
 
-It never changes either.
+It never changes any of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
 
-import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from orderflow.app import READERS
-from orderflow.cli import means
-from orderflow.store import log, progress
-from orderflow.store.applied import flaws
-from orderflow.store.log import LogDamagedError
-from orderflow.store.verify import verify as verify_log
+from orderflow.app import App
+from orderflow.audit import note, whole
+from orderflow.audit.note import NoteError, PublicKey
+from orderflow.audit.whole import Report, Standing
+from orderflow.cli import means, readers
+from orderflow.store import log
 
 
 def verify(
     ctx: typer.Context,
     store: Annotated[str | None, typer.Argument(help="One store; all without it.", metavar="[STORE]")] = None,
     *,
+    seals: Annotated[
+        list[Path] | None, typer.Option(help="A seal, or a folder of seals, that was kept elsewhere.", metavar="PATH")
+    ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(help="Only seals signed with this key count; else that of seal.key.", metavar="KEY"),
+    ] = None,
+    restored: Annotated[
+        list[int] | None,
+        typer.Option(help="You know of the restore that began this epoch: what it lost is fine.", metavar="EPOCH"),
+    ] = None,
     as_json: means.AsJson = False,
 ) -> None:
-    """Recompute contiguity, contents and hash chain of the log, and what its readers have applied of it.
+    """Recompute contiguity, contents, hash chain and Merkle roots of the log, and compare it with every seal.
 
-    Exit code 1 names the first bad row, and every reader that missed or doubled an event.
+    Exit code 1 names the first bad row, and tells damaged, forked, behind, lost (by a restore) and doubtful apart; it
+    also names every reader that missed or doubled an event.
     """
-    found: list[dict[str, Any]] = []
+    found: list[tuple[Report, list[readers.Reading]]] = []
     with means.opened(ctx) as app, bar() as shown:
+        keys = pinned(app, public_key or ())
+        if seals and not keys:
+            raise means.Failure("no key is set, so no seal can be believed: give --public-key")
+        missing = next((path for path in seals or () if not path.exists()), None)
+        if missing is not None:
+            raise means.Failure(f"--seals: there is no {missing}")
+        folder = app.sealing.folder if app.sealing else None
         for name in means.stores(app, store):
             with app.engine.connect() as conn:
+                given = whole.gathered(conn, name, keys, folder, seals or ())
                 task = shown.add_task(f"log of {name}", total=log.head(conn, name))
-                found.append(_verified(conn, name, shown, task) | {"readers": _readers(conn, name)})
+                tell = partial(_advance, shown, task)
+                report = whole.check(conn, name, given, restored or (), tell)
+                found.append((report, readers.readings(conn, name)))
     if as_json:
-        means.print_json(found)
-    for one in found:
-        if one["damage"]:
-            means.complain(str(one["damage"]))
-        elif not as_json:
-            means.say(f"the log of {one['store']} is whole: {one['events']} events")
-        _tell(one, as_json=as_json)
-    if any(one["damage"] or _flawed(one) for one in found):
+        means.print_json([_as_json(report) | {"readers": read} for report, read in found])
+    for report, read in found:
+        _tell(report, as_json=as_json, sealed=bool(keys))
+        readers.tell(report.store, read, as_json=as_json)
+    if any(report.standing is not Standing.WHOLE or readers.flawed(read) for report, read in found):
         raise typer.Exit(means.REFUSED)
 
 
-def _readers(conn: sa.Connection, store: str) -> list[dict[str, object]]:
-    """What each reader has applied, and what is wrong with that."""
-    applied = progress.applied(conn, READERS, store)
-    wrong = flaws(conn, store, applied)
-    return [
-        {"reader": name, "position": one.position, "applied": one.count, "flaw": wrong.get(name)}
-        for name, one in applied.items()
-    ]
+def _advance(shown: Progress, task: TaskID, reached: int) -> None:
+    shown.update(task, completed=reached)
 
 
-def _flawed(one: dict[str, Any]) -> list[dict[str, Any]]:
-    return [reader for reader in one["readers"] if reader["flaw"]]
+def pinned(app: App, texts: Sequence[str]) -> tuple[PublicKey, ...]:
+    """The keys whose seals count: those that are named, else those of the settings."""
+    if texts:
+        try:
+            return tuple(note.public_key(text) for text in texts)
+        except NoteError as error:
+            raise means.Failure(f"--public-key: {error}") from None
+    return app.sealing.signer.trusted if app.sealing else ()
 
 
-def _tell(one: dict[str, Any], *, as_json: bool) -> None:
-    flawed = _flawed(one)
-    for reader in flawed:
-        means.complain(f"{reader['reader']} of {one['store']} {reader['flaw']}")
-    if not flawed and not as_json:
-        told = ", ".join(f"{reader['reader']} {reader['applied']}" for reader in one["readers"])
-        means.say(f"the readers of {one['store']} have missed nothing: {told}")
+_SHOWN: Final = 3
 
 
-def _verified(conn: sa.Connection, store: str, shown: Progress, task: TaskID) -> dict[str, object]:
-    reached = 0
-    try:
-        for reached in verify_log(conn, store):
-            shown.update(task, completed=reached)
-    except LogDamagedError as error:
-        return {"store": store, "events": reached, "damage": str(error), "position": error.position}
-    return {"store": store, "events": reached, "damage": None, "position": None}
+def _tell(report: Report, *, as_json: bool, sealed: bool) -> None:
+    for standing in Standing:
+        problems = [one for one in report.problems if one.standing is standing]
+        for one in problems[:_SHOWN]:
+            means.complain(one.text)
+        if len(problems) > _SHOWN:
+            means.complain(f"{len(problems) - _SHOWN} more of the kind ({standing}); --json shows all")
+    if report.standing is Standing.WHOLE and not as_json:
+        agreed = f"; {report.agreeing} seals agree, up to position {report.sealed}"
+        seals = agreed if report.agreeing else "; there is no seal to compare it with" if sealed else ""
+        means.say(f"the log of {report.store} is whole: {report.events} events{seals}")
+        for text in report.known_losses[-1:]:
+            means.say(f"as you know, {text}")
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    damage = next((one for one in report.problems if one.standing is Standing.DAMAGED), None)
+    return {
+        "store": report.store,
+        "events": report.events,
+        "damage": damage.text if damage else None,
+        "position": damage.position if damage else None,
+        "standing": report.standing,
+        "root": report.root.hex(),
+        "seals": {"agreeing": report.agreeing, "sealed": report.sealed},
+        "problems": report.problems,
+        "known_losses": report.known_losses,
+    }
 
 
 @contextmanager

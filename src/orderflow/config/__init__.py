@@ -15,13 +15,14 @@ from orderflow.config.checked import checked
 from orderflow.config.given import Given, given, toml
 from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
-from orderflow.config.shape import GlopalSettings, Settings, ShopSettings, StoreSettings, WindowSettings
+from orderflow.config.shape import GlopalSettings, SealSettings, Settings, ShopSettings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, StorePolicy
 
 __all__ = [
     "ConfigError",
     "GlopalSettings",
     "Reading",
+    "SealSettings",
     "Secret",
     "Settings",
     "ShopSettings",

@@ -14,11 +14,12 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.keys import Key, Kind, keys_of
-from orderflow.config.shape import GlopalSettings, Settings, ShopSettings, StoreSettings, WindowSettings
+from orderflow.config.shape import GlopalSettings, SealSettings, Settings, ShopSettings, StoreSettings, WindowSettings
 
 TABLES: Final[Mapping[str, type[Struct]]] = {
     "": Settings,
     "windows": WindowSettings,
+    "seal": SealSettings,
     "stores.acme": StoreSettings,
     "stores.acme.glopal": GlopalSettings,
     "stores.acme.shop": ShopSettings,

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.secret import Secret, exposed
-from orderflow.config.shape import Settings, StoreSettings, WindowSettings
+from orderflow.config.shape import SealSettings, Settings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, Mode
 
 _LONGEST_NAME: Final = 100
@@ -53,6 +53,7 @@ def doubtful(settings: Settings) -> Iterator[str]:
         problem = exposed(path)
         if problem:
             yield f"{key}: {problem}"
+    yield from _doubtful_seals(settings.seal)
     for name, store in settings.stores.items():
         if store.glopal.settle_seconds > settings.windows.get_settle:
             yield (
@@ -69,10 +70,23 @@ def doubtful(settings: Settings) -> Iterator[str]:
             yield f'stores.{name}.base_currency: has no effect without import_currency = "base"'
 
 
+def _doubtful_seals(seal: SealSettings) -> Iterator[str]:
+    takers = [name for name in ("folder", "command", "url") if getattr(seal, name)]
+    if seal.key is None:
+        yield from (f"seal.{name}: has no effect without seal.key" for name in takers)
+    elif not takers:
+        yield "seal.key: set, but nobody gets the seals: set seal.folder, seal.command or seal.url"
+    if seal.url is not None and seal.url_key is None:
+        yield "seal.url: has no effect without seal.url_key: whoever keeps seals must know who sends them"
+
+
 def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     yield "master_key_file", settings.master_key_file
     if isinstance(settings.database_url, Secret) and settings.database_url.file:
         yield "database_url.file", settings.database_url.file
+    for part, taken in (("key", settings.seal.key), ("url_key", settings.seal.url_key)):
+        if taken is not None and taken.file is not None:
+            yield f"seal.{part}.file", taken.file
     for name, store in settings.stores.items():
         for part, secret in (("glopal", store.glopal.key), ("shop", store.shop.key)):
             if secret.file is not None:

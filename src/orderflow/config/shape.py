@@ -122,6 +122,34 @@ class WindowSettings(Struct, frozen=True):
     longest: Annotated[float, _is("no pause is longer", gt=0, le=86400)] = 3600.0
 
 
+class SealSettings(Struct, frozen=True):
+    """Seals of the logs: [prove that a log is whole](../how-to/prove-the-log.md). Off without a key."""
+
+    key: Annotated[
+        Secret | None,
+        _is("the sealing key, a secret; `orderflow seal --new-key FILE` makes one", '{ file = "seal.key" }'),
+    ] = None
+    every: Annotated[float, _is("seconds between seals; what is not sealed yet can still be altered", gt=0, le=60)] = (
+        60.0
+    )
+    folder: Annotated[
+        Path | None, _is("a folder that gets one file a seal; best on another machine's disk", "/mnt/seals")
+    ] = None
+    command: Annotated[
+        tuple[str, ...], _is("a program and its words; it gets each seal on standard input, and must end with 0")
+    ] = ()
+    url: Annotated[
+        str | None,
+        _is("each seal is sent to `PUT URL/NAME`", "https://seals.example.org/orderflow", extra=_ADDRESS),
+    ] = None
+    url_key: Annotated[
+        Secret | None, _is("sent there as `Authorization: Bearer`; a secret", '{ env = "SEAL_URL_KEY" }')
+    ] = None
+    former_keys: Annotated[
+        tuple[str, ...], _is("public keys of former sealing keys, so that their seals still count")
+    ] = ()
+
+
 class Settings(Struct, frozen=True):
     """What all stores share."""
 
@@ -141,3 +169,4 @@ class Settings(Struct, frozen=True):
     data_dir: Annotated[Path, _is("where orderflow's own Postgres keeps its data")] = Path("~/.local/share/orderflow")
     workers: Annotated[int, _is("calls that one `orderflow work` makes at a time", ge=1, le=64)] = 4
     windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()
+    seal: Annotated[SealSettings, _is("seals of the logs")] = SealSettings()

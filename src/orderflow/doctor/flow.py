@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from orderflow.app import READERS, App
+from orderflow.doctor import sealed
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.domain import machine
 from orderflow.projections.planner import Planner
@@ -37,6 +38,7 @@ def checked(conn: sa.Connection, app: App, store: str, command: str) -> Iterator
     yield _overdue(conn, store, command)
     yield _unknown(conn, store, now, command)
     yield _waiting(conn, store, command)
+    yield sealed.checked(conn, app, store, now, command)
 
 
 def _now(conn: sa.Connection) -> datetime:

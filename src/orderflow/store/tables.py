@@ -281,6 +281,41 @@ def like(table: sa.Table, into: sa.MetaData, name: str = "") -> sa.Table:
 
 
 kept = {table.name: like(table, kept_metadata) for table in (orders, timeline, anomalies, effects)}
+seals = sa.Table(
+    "seals",
+    metadata,
+    _text("store"),
+    sa.Column("epoch", sa.Integer, nullable=False, doc="of the last event that is sealed"),
+    _number("size", "how many events are sealed; inserted and trimmed, the newest counts"),
+    sa.Column("note", sa.LargeBinary, nullable=False, doc="the seal as it was signed and handed out"),
+    sa.Column("frontier", sa.LargeBinary, nullable=False, doc="the tree's perfect subtrees, to go on from"),
+    _at("sealed_at"),
+    sa.PrimaryKeyConstraint("store", "epoch", "size"),
+)
+
+seal_nodes = sa.Table(
+    "seal_nodes",
+    metadata,
+    _text("store"),
+    _number("number", "from 0: the tree's node above each 1024 events, so that a path needs few rows"),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sa.PrimaryKeyConstraint("store", "number"),
+)
+
+seal_exports = sa.Table(
+    "seal_exports",
+    metadata,
+    _text("store"),
+    _text("exporter", "folder, command or url"),
+    sa.Column("seq", sa.BigInteger, sa.Identity(always=True), nullable=False, doc="inserted and trimmed"),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    _number("size", "of the seal that was handed over"),
+    sa.Column("digest", sa.LargeBinary, nullable=False, doc="SHA-256 of that seal as it was signed"),
+    sa.Column("taken", sa.Boolean, nullable=False),
+    _text("problem", "why it was not taken"),
+    _at("at"),
+    sa.PrimaryKeyConstraint("store", "exporter", "seq"),
+)
 
 vault_metadata = sa.MetaData(schema="orderflow_vault")
 
