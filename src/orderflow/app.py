@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -38,7 +39,8 @@ from orderflow.projections.timeline import Timeline
 from orderflow.relay import Relay, Tenant, Windows
 from orderflow.store import embedded
 from orderflow.store.connect import connect
-from orderflow.store.vault import Vault, VaultError, master_key, open_vault
+from orderflow.store.signing import Signer, SigningError, signer
+from orderflow.store.vault import Vault, VaultError, in_database, master_key, of_text, open_vault
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects())
 
@@ -86,9 +88,12 @@ def database(settings: Settings) -> Iterator[str]:
 
 def build(settings: Settings, url: str) -> App:
     """Wire everything for the database at `url`."""
+    pool_size = settings.workers + len(settings.stores) + 4
+    engine, keys_at = connect(url, pool_size=pool_size), config.vault_url(settings)
+    keys_engine = None if keys_at is None else connect(keys_at, pool_size=pool_size)
     return App(
-        engine=connect(url, pool_size=settings.workers + len(settings.stores) + 4),
-        vault=_vault(settings),
+        engine=engine,
+        vault=in_database(_vault(settings, keys_engine), engine),
         feeds={name: _feed(name, store) for name, store in settings.stores.items()},
         tenants={name: _tenant(name, store, settings) for name, store in settings.stores.items()},
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
@@ -99,7 +104,8 @@ def build(settings: Settings, url: str) -> App:
 
 def mistakes(settings: Settings) -> Iterator[str]:
     """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
-    parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(_vault, settings)]
+    parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(config.vault_url, settings)]
+    parts += [partial(_vault, settings), partial(signing, settings)]
     parts += [partial(config.data_dir, settings)] if settings.database_url is None else []
     for name, store in settings.stores.items():
         parts += [partial(_client, name, store, 1.0), partial(mapping_of, name, store)]
@@ -114,6 +120,8 @@ def mistakes(settings: Settings) -> Iterator[str]:
 def close(app: App) -> None:
     """Give up every connection, to the database and to the world."""
     app.engine.dispose()
+    if app.vault.engine is not None:
+        app.vault.engine.dispose()
     for feed in app.feeds.values():
         feed.client.close()
     for tenant in app.tenants.values():
@@ -122,12 +130,33 @@ def close(app: App) -> None:
                 connector.close()
 
 
-def _vault(settings: Settings) -> Vault:
+def signing(settings: Settings) -> Signer | None:
+    """What signs, if the settings name a key. Raises `ConfigError`."""
+    if settings.seal.key is None:
+        return None
     try:
-        return open_vault(master_key(settings.master_key_file.expanduser()))
+        return signer(settings.seal.key.read("seal.key"))
+    except SigningError as error:
+        raise ConfigError(f"seal.key: {error}") from None
+
+
+def _vault(settings: Settings, engine: sa.Engine | None = None) -> Vault:
+    """The vault of the master keys that the settings name; `engine` leads to its own database, where it has one."""
+    key, second = "master_key_file", settings.second_master_key
+    try:
+        if settings.master_key is not None:
+            key = "master_key"
+            first = of_text(settings.master_key.read(key))
+        else:
+            first = master_key((settings.master_key_file or Path()).expanduser())
+        vault = open_vault(first, engine=engine)
+        if second is None:
+            return vault
+        key = "second_master_key"
+        return open_vault(first, of_text(second.read(key)), engine=engine)
     except VaultError as error:
         hint = "one is made with `head -c 32 /dev/urandom | base64 > FILE`, once for ever"
-        raise ConfigError(f"master_key_file: {error}; {hint}") from None
+        raise ConfigError(f"{key}: {error}; {hint}") from None
 
 
 def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:

@@ -14,10 +14,11 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.keys import Key, Kind, keys_of
-from orderflow.config.shape import GlopalSettings, Settings, ShopSettings, StoreSettings, WindowSettings
+from orderflow.config.shape import GlopalSettings, SealSettings, Settings, ShopSettings, StoreSettings, WindowSettings
 
 TABLES: Final[Mapping[str, type[Struct]]] = {
     "": Settings,
+    "seal": SealSettings,
     "windows": WindowSettings,
     "stores.acme": StoreSettings,
     "stores.acme.glopal": GlopalSettings,
@@ -44,7 +45,12 @@ def _table(name: str, table: type[Struct]) -> Iterator[str]:
         yield f"[{name}]"
     for key in _singles(table):
         yield from (f"# {line}" for line in _wrapped(_plain(key.about)))
-        yield f"{'' if key.required else '#'}{key.name} = {_example(key)}"
+        given = key.required or key.name in _USUAL
+        yield f"{'' if given else '#'}{key.name} = {_example(key)}"
+
+
+_USUAL: Final = frozenset({"master_key_file"})
+"""Not required, since something else may stand in its place; most settings files have it."""
 
 
 def reference() -> Iterator[str]:

@@ -1,0 +1,125 @@
+"""The keys of orders: made when first wanted, wrapped in the database, destroyed for good.
+
+They stand beside the log, or in a database of their own; a key is committed there before anything is sealed with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from orderflow.store.tables import keys
+from orderflow.store.vault.master import Vault, VaultError
+
+_KEY: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The data key of one order."""
+
+    store: str
+    order_id: str
+    key_id: UUID
+    secret: bytes = field(repr=False)
+
+
+def keys_of(conn: sa.Connection, vault: Vault, store: str, order_ids: Collection[str]) -> dict[str, Key]:
+    """The current key of each order, made where there is none yet. None is destroyed before `conn` commits."""
+    wanted = sorted(set(order_ids))
+    conn.execute(_SHARED, {"store": store})
+    with _at(conn, vault) as there:
+        found = _current(there, vault, store, wanted)
+        missing = [order_id for order_id in wanted if order_id not in found]
+        if missing:
+            fresh = [_fresh(vault, store, order_id) for order_id in missing]
+            there.execute(insert(keys).on_conflict_do_nothing(), fresh)
+            found |= _current(there, vault, store, missing)
+    return found
+
+
+def key(conn: sa.Connection, vault: Vault, store: str, order_id: str, key_id: UUID) -> Key:
+    """The key `key_id`. Raises `VaultError` once it is destroyed."""
+    query = sa.select(keys.c.wrapped, keys.c.master).where(
+        keys.c.store == store, keys.c.order_id == order_id, keys.c.key_id == key_id
+    )
+    with _at(conn, vault) as there:
+        row = there.execute(query).one_or_none()
+    if row is None or row.wrapped is None:
+        raise VaultError(f"key {key_id} of order {order_id} is destroyed or was never here")
+    return Key(store, order_id, key_id, _unwrapped(vault, store, order_id, key_id, row.wrapped, row.master))
+
+
+def exclusively(conn: sa.Connection, store: str) -> None:
+    """Wait until nobody has sealed without committing, and let nobody begin, until `conn` commits."""
+    conn.execute(_EXCLUSIVE, {"store": store})
+
+
+def alive(conn: sa.Connection, vault: Vault, store: str, key_ids: Collection[UUID] | str) -> list[tuple[str, UUID]]:
+    """Order and id of each key that is not destroyed: all keys of an order, or those of `key_ids` that are left."""
+    one = keys.c.order_id == key_ids if isinstance(key_ids, str) else keys.c.key_id.in_(key_ids)
+    query = sa.select(keys.c.order_id, keys.c.key_id).where(keys.c.store == store, keys.c.destroyed_at.is_(None), one)
+    with _at(conn, vault) as there:
+        return [(row.order_id, row.key_id) for row in there.execute(query.order_by(keys.c.created_at))]
+
+
+def destroy(conn: sa.Connection, vault: Vault, store: str, key_ids: Collection[UUID]) -> int:
+    """Destroy keys; how many were alive. What they sealed opens never again. Take `exclusively` first."""
+    gone = sa.update(keys).where(keys.c.store == store, keys.c.key_id.in_(key_ids), keys.c.destroyed_at.is_(None))
+    with _at(conn, vault) as there:
+        return there.execute(gone.values(wrapped=None, master=None, destroyed_at=sa.func.clock_timestamp())).rowcount
+
+
+@contextmanager
+def _at(conn: sa.Connection, vault: Vault) -> Iterator[sa.Connection]:
+    """Where the keys stand: `conn` itself, or a transaction in their own database, committed at the end."""
+    if vault.engine is None:
+        yield conn
+    else:
+        with vault.engine.begin() as own:
+            yield own
+
+
+_SHARED: Final = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended('orderflow.vault ' || :store, 0))")
+_EXCLUSIVE: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('orderflow.vault ' || :store, 0))")
+
+
+def _current(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
+    return {
+        order_id: Key(store, order_id, key_id, _unwrapped(vault, store, order_id, key_id, wrapped, master))
+        for order_id, key_id, wrapped, master in conn.execute(_CURRENT, {"store": store, "order_ids": order_ids})
+    }
+
+
+_CURRENT: Final = sa.text(
+    """
+    SELECT order_id, key_id, wrapped, master FROM orderflow_vault.keys
+    WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[])) AND destroyed_at IS NULL
+    """
+)
+
+
+def _fresh(vault: Vault, store: str, order_id: str) -> dict[str, object]:
+    key_id = uuid4()
+    wrapped = vault.current.wrap(os.urandom(_KEY), place(store, order_id, key_id))
+    named = {"wrapped": wrapped, "master": vault.current.master_id}
+    return {"store": store, "order_id": order_id, "key_id": key_id, **named}
+
+
+def place(store: str, order_id: str, key_id: UUID) -> bytes:
+    """What a wrapped key is bound to."""
+    return f"{store}\0{order_id}\0{key_id}".encode()
+
+
+def _unwrapped(vault: Vault, store: str, order_id: str, key_id: UUID, wrapped: bytes, master: str | None) -> bytes:
+    secret = vault.unwrap(wrapped, master, place(store, order_id, key_id))
+    if secret is None:
+        raise VaultError(f"key {key_id} does not open with this master key")
+    return secret
