@@ -41,6 +41,11 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "migrate": "running:migrate",
     "rebuild": "checking:rebuild",
     "verify": "checking:verify",
+    "keys": (
+        "Look at the keys that seal personal data, and change the master key.",
+        {"status": "keys:status", "rotate": "keys:rotate"},
+    ),
+    "erase": "erasing:erase",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

@@ -117,7 +117,10 @@ def opened(ctx: typer.Context) -> Iterator[App]:
     """The whole application on its migrated database."""
     chosen = settings(ctx)
     with composition.database(chosen) as url:
-        unfit = migrate.unfit(url, means(ctx).command)
+        keys_at, command = config.vault_url(chosen), means(ctx).command
+        unfit = migrate.unfit(url, command)
+        if unfit is None and keys_at is not None:
+            unfit = migrate.unfit(keys_at, command, migrate.VAULT)
         if unfit:
             raise Failure(unfit)
         app = composition.build(chosen, url)

@@ -57,6 +57,21 @@ def key(conn: sa.Connection, vault: Vault, store: str, order_id: str, key_id: UU
     return Key(store, order_id, key_id, _unwrapped(vault, store, order_id, key_id, row.wrapped, row.master))
 
 
+def opens(conn: sa.Connection, vault: Vault, store: str) -> bool | None:
+    """Whether the newest key of `store` opens with the master keys in use; None if there is no key yet."""
+    with _at(conn, vault) as there:
+        row = there.execute(_NEWEST, {"store": store}).one_or_none()
+    if row is None:
+        return None
+    return vault.unwrap(row.wrapped, row.master, place(store, row.order_id, row.key_id)) is not None
+
+
+_NEWEST: Final = sa.text(
+    "SELECT order_id, key_id, wrapped, master FROM orderflow_vault.keys "
+    "WHERE store = :store AND destroyed_at IS NULL ORDER BY created_at DESC LIMIT 1"
+)
+
+
 def exclusively(conn: sa.Connection, store: str) -> None:
     """Wait until nobody has sealed without committing, and let nobody begin, until `conn` commits."""
     conn.execute(_EXCLUSIVE, {"store": store})
@@ -89,6 +104,11 @@ def _at(conn: sa.Connection, vault: Vault) -> Iterator[sa.Connection]:
 
 _SHARED: Final = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended('orderflow.vault ' || :store, 0))")
 _EXCLUSIVE: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('orderflow.vault ' || :store, 0))")
+
+
+def stored_at(vault: Vault, engine: sa.Engine) -> sa.Engine:
+    """The engine that leads to the keys, `engine` being the log's."""
+    return vault.engine or engine
 
 
 def _current(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
