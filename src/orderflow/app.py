@@ -5,6 +5,7 @@ It never decides anything about an order.
 
 from __future__ import annotations
 
+import base64
 import os
 import socket
 import time
@@ -19,13 +20,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from orderflow import config
+from orderflow import config, erasure
 from orderflow.config import ConfigError, Settings, StoreSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
+from orderflow.erasure import Receipt, receipts
 from orderflow.glopal.client import Client
 from orderflow.glopal.description import Described, described, openapi
 from orderflow.glopal.mapping import Mapping, mapping_from
@@ -46,6 +48,15 @@ PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(),
 
 
 @dataclass(frozen=True, slots=True)
+class Erasures:
+    """The register of erasures, what signs its receipts, and whose signatures count."""
+
+    path: Path
+    signer: Signer
+    trusted: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class App:
     """Everything wired, ready to work."""
 
@@ -56,6 +67,7 @@ class App:
     windows: Windows
     workers: int
     poll_seconds: Dict[str, float]
+    erasures: Erasures | None = None
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -69,6 +81,16 @@ class App:
         """A relay worker of this process. The clock goes on while the machine sleeps."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{number}"
         return Relay(self.engine, self.vault, self.tenants, owner, boottime, windows=self.windows)
+
+
+def returned(app: App) -> list[Receipt]:
+    """Receipts of the register whose keys are alive: nobody may work before they are destroyed once more.
+
+    Raises `RegisterError`.
+    """
+    if app.erasures is None or not app.erasures.path.exists():
+        return []
+    return erasure.returned(app.engine, app.vault, list(receipts.read(app.erasures.path, app.erasures.trusted)))
 
 
 def boottime() -> float:
@@ -99,13 +121,14 @@ def build(settings: Settings, url: str) -> App:
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
+        erasures=erasures(settings),
     )
 
 
 def mistakes(settings: Settings) -> Iterator[str]:
     """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
     parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(config.vault_url, settings)]
-    parts += [partial(_vault, settings), partial(signing, settings)]
+    parts += [partial(_vault, settings), partial(signing, settings), partial(erasures, settings)]
     parts += [partial(config.data_dir, settings)] if settings.database_url is None else []
     for name, store in settings.stores.items():
         parts += [partial(_client, name, store, 1.0), partial(mapping_of, name, store)]
@@ -138,6 +161,20 @@ def signing(settings: Settings) -> Signer | None:
         return signer(settings.seal.key.read("seal.key"))
     except SigningError as error:
         raise ConfigError(f"seal.key: {error}") from None
+
+
+def erasures(settings: Settings) -> Erasures | None:
+    """The register, if the settings name one. Raises `ConfigError`."""
+    if settings.erasures is None:
+        return None
+    signs = signing(settings)
+    if signs is None:
+        raise ConfigError("seal.key: is missing: `erasures` names a register, and its receipts are signed")
+    try:
+        former = [base64.b64decode(text, validate=True) for text in settings.seal.trusted]
+    except ValueError:
+        raise ConfigError("seal.trusted: public keys are 32 bytes in base64") from None
+    return Erasures(settings.erasures, signs, (signs.public, *former))
 
 
 def _vault(settings: Settings, engine: sa.Engine | None = None) -> Vault:

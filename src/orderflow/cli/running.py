@@ -21,6 +21,7 @@ from orderflow import work as worker
 from orderflow.app import App
 from orderflow.cli import exits, means
 from orderflow.cli.checking import bar
+from orderflow.cli.means import Failure
 from orderflow.store import migrate as migrations
 from orderflow.store.migrate import LOG, VAULT, Part
 
@@ -81,6 +82,10 @@ def work(ctx: typer.Context) -> None:
         stop.set()
 
     with means.opened(ctx) as app:
+        back = len(composition.returned(app))
+        if back and app.erasures is not None:
+            again = f"{means.means(ctx).command} erase --reapply {app.erasures.path} --yes"
+            raise Failure(f"{back} erasures are undone, as after a restore: `{again}`", means.REFUSED)
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, end)
         names = ", ".join(sorted(app.tenants))

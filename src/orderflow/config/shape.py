@@ -128,6 +128,9 @@ class SealSettings(Struct, frozen=True):
     key: Annotated[
         Secret | None, _is("the signing key (Ed25519), 32 bytes in base64; a secret", '{ file = "seal.key" }')
     ] = None
+    trusted: Annotated[
+        tuple[str, ...], _is("public keys, in base64, of former signing keys whose signatures still count")
+    ] = ()
 
 
 class Settings(Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from orderflow.relay.work import POLICY, Turn
 from orderflow.store.entry import Sealed
 from orderflow.store.outbox import Key
 from orderflow.store.tables import events, outbox
-from orderflow.store.vault import Vault, key, keys_of, seal, unseal
+from orderflow.store.vault import Vault, VaultError, key, keys_of, seal, unseal
 
 
 def built(turn: Turn, due: Due) -> tuple[tuple[Event, ...], bytes]:
@@ -84,15 +84,21 @@ class Frozen:
 
 
 def frozen_requests(conn: sa.Connection, vault: Vault, store: str, order_id: str) -> list[Frozen]:
-    """What shadow would send, what is on its way, and what was sent last of that which is to be tried again."""
+    """What shadow would send, what is on its way, and what was sent last of that which is to be tried again.
+
+    What was erased is left out.
+    """
     query = sa.select(outbox).where(
         outbox.c.store == store, outbox.c.order_id == order_id, outbox.c.request_key.is_not(None)
     )
     found = []
     for row in conn.execute(query.order_by(outbox.c.planned_at)):
-        data_key = key(conn, vault, store, order_id, row.request_key)
         place = Key(store, order_id, row.destination, row.effect, row.generation)
-        request = unseal(data_key, row.request, _NOWHERE, f"{place}:{row.attempt}")
+        try:
+            data_key = key(conn, vault, store, order_id, row.request_key)
+            request = unseal(data_key, row.request, _NOWHERE, f"{place}:{row.attempt}")
+        except VaultError:
+            continue  # erased: what it was built from is gone, too
         found.append(Frozen(row.effect, row.generation, row.state == "planned", row.digest, request))
     return found
 
@@ -153,6 +159,12 @@ def _details(turn: Turn) -> bytes:
     )
     for row in turn.conn.execute(query):
         if known is not None and known.basis in row.clear:  # the details that the fold goes by, not later stale ones
-            data_key = key(turn.conn, turn.relay.vault, key_.store, key_.order_id, row.body_key)
-            return unseal(data_key, row.body, row.event_id, "body")
+            try:
+                data_key = key(turn.conn, turn.relay.vault, key_.store, key_.order_id, row.body_key)
+                return unseal(data_key, row.body, row.event_id, "body")
+            except VaultError:
+                raise FreezeError(
+                    "the details that it is built from were erased, or cannot be opened: `retry fetch` asks Glopal for "
+                    "them again"
+                ) from None
     raise FreezeError("there are no details to build a shop order from")
