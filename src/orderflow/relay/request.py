@@ -22,7 +22,7 @@ from orderflow.relay.work import POLICY, Turn
 from orderflow.store.entry import Sealed
 from orderflow.store.outbox import Key
 from orderflow.store.tables import events, outbox
-from orderflow.store.vault import Vault, VaultError, key, keys_of, seal, unseal
+from orderflow.store.vault import ErasedError, Vault, key, keys_of, seal, unseal
 
 
 def built(turn: Turn, due: Due) -> tuple[tuple[Event, ...], bytes]:
@@ -97,7 +97,7 @@ def frozen_requests(conn: sa.Connection, vault: Vault, store: str, order_id: str
         try:
             data_key = key(conn, vault, store, order_id, row.request_key)
             request = unseal(data_key, row.request, _NOWHERE, f"{place}:{row.attempt}")
-        except VaultError:
+        except ErasedError:
             continue  # erased: what it was built from is gone, too
         found.append(Frozen(row.effect, row.generation, row.state == "planned", row.digest, request))
     return found
@@ -161,10 +161,9 @@ def _details(turn: Turn) -> bytes:
         if known is not None and known.basis in row.clear:  # the details that the fold goes by, not later stale ones
             try:
                 data_key = key(turn.conn, turn.relay.vault, key_.store, key_.order_id, row.body_key)
-                return unseal(data_key, row.body, row.event_id, "body")
-            except VaultError:
+            except ErasedError:
                 raise FreezeError(
-                    "the details that it is built from were erased, or cannot be opened: `retry fetch` asks Glopal for "
-                    "them again"
+                    "the details that it is built from were erased: `retry fetch` asks Glopal for them again"
                 ) from None
+            return unseal(data_key, row.body, row.event_id, "body")
     raise FreezeError("there are no details to build a shop order from")

@@ -6,10 +6,11 @@ a destroyed key back.
 
 from orderflow.store.vault.keys import Key, alive, destroy, exclusively, key, keys_of, opens, stored_at
 from orderflow.store.vault.macs import in_database, mac
-from orderflow.store.vault.master import Vault, VaultError, master_key, new_master_key, of_text, open_vault
+from orderflow.store.vault.master import ErasedError, Vault, VaultError, master_key, new_master_key, of_text, open_vault
 from orderflow.store.vault.sealing import seal, unseal
 
 __all__ = [
+    "ErasedError",
     "Key",
     "Vault",
     "VaultError",

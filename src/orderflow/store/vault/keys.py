@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from orderflow.store.tables import keys
-from orderflow.store.vault.master import Vault, VaultError
+from orderflow.store.vault.master import ErasedError, Vault, VaultError
 
 _KEY: Final = 32
 
@@ -46,14 +46,14 @@ def keys_of(conn: sa.Connection, vault: Vault, store: str, order_ids: Collection
 
 
 def key(conn: sa.Connection, vault: Vault, store: str, order_id: str, key_id: UUID) -> Key:
-    """The key `key_id`. Raises `VaultError` once it is destroyed."""
+    """The key `key_id`. Raises `ErasedError` once it is destroyed, `VaultError` if no master key in use opens it."""
     query = sa.select(keys.c.wrapped, keys.c.master).where(
         keys.c.store == store, keys.c.order_id == order_id, keys.c.key_id == key_id
     )
     with _at(conn, vault) as there:
         row = there.execute(query).one_or_none()
     if row is None or row.wrapped is None:
-        raise VaultError(f"key {key_id} of order {order_id} is destroyed or was never here")
+        raise ErasedError(f"key {key_id} of order {order_id} is destroyed or was never here")
     return Key(store, order_id, key_id, _unwrapped(vault, store, order_id, key_id, row.wrapped, row.master))
 
 

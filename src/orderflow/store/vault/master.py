@@ -27,6 +27,10 @@ class VaultError(Exception):
     """The master key is unusable, a key was destroyed, or sealed bytes are not what was sealed."""
 
 
+class ErasedError(VaultError):
+    """The key was destroyed: what it sealed opens never again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Master:
     """One master key: `wrapping` wraps keys, `founding` is the MAC key of a vault that began with it.
