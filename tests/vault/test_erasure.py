@@ -105,7 +105,7 @@ def test_the_river_goes_on(stage: NewStage) -> None:
     it.ready(order_id)
     it.live(600)
     assert [entry.state for entry in it.made(order_id)] == ["order"]
-    assert it.at_glopal(order_id).external is not None
+    assert it.at_glopal(order_id).status == "ACCEPTED"
     assert it.exceptions(order_id) == {}
     with it.engine.begin() as conn:
         [(_, fresh)] = alive(conn, it.vault, it.store, order_id)
@@ -328,11 +328,11 @@ def found(it: Stage, wanted: str) -> list[str]:
 def test_a_buyer_is_found_by_any_text_of_their_own(stage: NewStage) -> None:
     """By e-mail address in whatever case, by name, by phone; never by a part of one."""
     it = stage()
-    ann = {"email": "Ann@example.org", "first_name": "Zoé", "phone": "+49 30 1234"}
+    ann = {"email": "Ann@example.org", "first_name": "Zoélie", "phone": "+49 30 1234"}
     theirs = [it.place(customer=ann), it.place(customer=ann)]
     other = it.place(customer={**ann, "email": "joann@example.org", "first_name": "Jo", "phone": "+49 30 12345"})
     it.rest()
-    for wanted in ("ann@example.org", " ANN@EXAMPLE.ORG ", "Zoe\u0301", "+49 30 1234"):
+    for wanted in ("ann@example.org", " ANN@EXAMPLE.ORG ", "ZOE\u0301LIE", "+49 30 1234"):
         assert found(it, wanted) == sorted(theirs)
     assert found(it, "joann@example.org") == [other]
     assert found(it, "example.org") == []

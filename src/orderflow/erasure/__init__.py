@@ -55,11 +55,12 @@ def erase(
     written: dict[frozenset[UUID], Receipt] = {}
 
     def work(conn: sa.Connection) -> Receipt | None:
+        rows = outbox.rows_of(conn, store, order_id)  # locked in the order in which the relay locks: rows, then keys
+        exclusively(conn, store)
         order = load(conn, store, order_id)
         if order.version == 0:
             raise UnknownOrderError(f"store {store} has no order {order_id}")
-        _refuse_if_open(conn, store, order_id, order)  # locks the rows, before the lock that every sealing takes
-        exclusively(conn, store)
+        _refuse_if_open(store, order_id, order, rows)
         keys = [key_id for _, key_id in alive(conn, vault, store, order_id)]
         if keys and frozenset(keys) not in written:
             receipt = Receipt.now(conn, store, order_id, keys, asked.by, asked.why, asked.receipt)
@@ -114,9 +115,8 @@ def _fact(receipt: Receipt) -> Fact:
     return Fact(event, f"{receipt.receipt}:{receipt.order_id}:{receipt.digest}", SOURCE)
 
 
-def _refuse_if_open(conn: sa.Connection, store: str, order_id: str, order: Order) -> None:
+def _refuse_if_open(store: str, order_id: str, order: Order, rows: Sequence[outbox.Row]) -> None:
     """By the rows and by the fold: each may know a little earlier than the other."""
-    rows = outbox.rows_of(conn, store, order_id)
     open_ = {row.key.effect for row in rows if row.state != "planned"}
     slots = [order.slot(destination) for destination in Destination]
     open_ |= {slot.effect for slot in slots if slot is not None and slot.phase is Phase.OPEN}
