@@ -13,7 +13,6 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
 
 from orderflow.store.tables import keys
 from orderflow.store.vault.master import ErasedError, Vault, VaultError
@@ -39,9 +38,9 @@ def keys_of(conn: sa.Connection, vault: Vault, store: str, order_ids: Collection
         found = _current(there, vault, store, wanted)
         missing = [order_id for order_id in wanted if order_id not in found]
         if missing:
-            fresh = [_fresh(vault, store, order_id) for order_id in missing]
-            there.execute(insert(keys).on_conflict_do_nothing(), fresh)
-            found |= _current(there, vault, store, missing)
+            found |= _made(there, vault, store, missing)
+            others = [order_id for order_id in missing if order_id not in found]  # somebody else was quicker
+            found |= _current(there, vault, store, others) if others else {}
     return found
 
 
@@ -126,11 +125,29 @@ _CURRENT: Final = sa.text(
 )
 
 
-def _fresh(vault: Vault, store: str, order_id: str) -> dict[str, object]:
-    key_id = uuid4()
-    wrapped = vault.current.wrap(os.urandom(_KEY), place(store, order_id, key_id))
-    named = {"wrapped": wrapped, "master": vault.current.master_id}
-    return {"store": store, "order_id": order_id, "key_id": key_id, **named}
+def _made(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
+    """New keys, of those orders that still had none."""
+    fresh = [Key(store, order_id, uuid4(), os.urandom(_KEY)) for order_id in order_ids]
+    values = {
+        "store": store,
+        "master": vault.current.master_id,
+        "order_ids": order_ids,
+        "key_ids": [one.key_id for one in fresh],
+        "wrapped": [vault.current.wrap(one.secret, place(store, one.order_id, one.key_id)) for one in fresh],
+    }
+    made = set(conn.scalars(_MAKE, values))
+    return {one.order_id: one for one in fresh if one.key_id in made}
+
+
+_MAKE: Final = sa.text(
+    """
+    INSERT INTO orderflow_vault.keys (store, order_id, key_id, wrapped, master)
+    SELECT :store, order_id, key_id, wrapped, :master
+    FROM unnest(CAST(:order_ids AS text[]), CAST(:key_ids AS uuid[]), CAST(:wrapped AS bytea[]))
+        AS fresh (order_id, key_id, wrapped)
+    ON CONFLICT DO NOTHING RETURNING key_id
+    """
+)
 
 
 def place(store: str, order_id: str, key_id: UUID) -> bytes:
