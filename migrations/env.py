@@ -6,7 +6,8 @@ It must never read configuration by itself, nor generate a revision: revisions a
 import sqlalchemy as sa
 from alembic import context
 
-SCHEMA = "orderflow"
+# The schema that holds the version table: the log's, or the vault's where that has a database of its own.
+SCHEMA = context.config.attributes["schema"]
 # Any fixed number: of processes that migrate one database at the same time, one works and the others wait.
 LOCK = 0x6F726465
 

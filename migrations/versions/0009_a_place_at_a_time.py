@@ -7,7 +7,7 @@ any has to be found behind however many of the others, and of those that are pau
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0008"
 
 
 def upgrade() -> None:

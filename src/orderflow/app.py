@@ -14,11 +14,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
-from orderflow import config
+from orderflow import config, erasure
 from orderflow.audit import note, seals
 from orderflow.audit.exporters import Address, Command, Exporter, Folder
 from orderflow.audit.note import NoteError, PublicKey
@@ -29,6 +30,7 @@ from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
+from orderflow.erasure import Receipt, receipts
 from orderflow.glopal.client import Client, Endpoint
 from orderflow.glopal.description import Described, described, openapi
 from orderflow.glopal.mapping import Mapping, mapping_from
@@ -43,11 +45,21 @@ from orderflow.projections.timeline import Timeline
 from orderflow.relay import Relay, Tenant, Windows
 from orderflow.store import embedded
 from orderflow.store.connect import connect
-from orderflow.store.vault import Vault, VaultError, master_key, open_vault
+from orderflow.store.signing import SigningKey
+from orderflow.store.vault import Vault, VaultError, in_database, master_key, of_text, open_vault
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects())
 READERS: Final = (*(projection.name for projection in PROJECTIONS), Planner.name)
 """Everybody who follows the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasures:
+    """The register of erasures, what signs its receipts, and whose signatures count."""
+
+    path: Path
+    signer: SigningKey
+    trusted: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,7 @@ class App:
     workers: int
     poll_seconds: Dict[str, float]
     sealing: Sealing | None = None
+    erasures: Erasures | None = None
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -75,6 +88,16 @@ class App:
         """A relay worker of this process. The clock goes on while the machine sleeps."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{number}"
         return Relay(self.engine, self.vault, self.tenants, owner, boottime, windows=self.windows)
+
+
+def returned(app: App) -> list[Receipt]:
+    """Receipts of the register whose keys are alive: nobody may work before they are destroyed once more.
+
+    Raises `RegisterError`.
+    """
+    if app.erasures is None or not app.erasures.path.exists():
+        return []
+    return erasure.returned(app.engine, app.vault, list(receipts.read(app.erasures.path, app.erasures.trusted)))
 
 
 def boottime() -> float:
@@ -94,22 +117,26 @@ def database(settings: Settings) -> Iterator[str]:
 
 def build(settings: Settings, url: str) -> App:
     """Wire everything for the database at `url`."""
+    pool_size = settings.workers + len(settings.stores) + 4
+    engine, keys_at = connect(url, pool_size=pool_size), config.vault_url(settings)
+    keys_engine = None if keys_at is None else connect(keys_at, pool_size=pool_size)
     return App(
-        engine=connect(url, pool_size=settings.workers + len(settings.stores) + 4),
-        vault=_vault(settings),
+        engine=engine,
+        vault=in_database(_vault(settings, keys_engine), engine),
         feeds={name: _feed(name, store) for name, store in settings.stores.items()},
         tenants={name: _tenant(name, store, settings) for name, store in settings.stores.items()},
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
         sealing=sealing(settings.seal),
+        erasures=erasures(settings),
     )
 
 
 def mistakes(settings: Settings) -> Iterator[str]:
     """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
-    parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(_vault, settings)]
-    parts += [partial(sealing, settings.seal)]
+    parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(config.vault_url, settings)]
+    parts += [partial(_vault, settings), partial(sealing, settings.seal), partial(erasures, settings)]
     parts += [partial(config.data_dir, settings)] if settings.database_url is None else []
     for name, store in settings.stores.items():
         parts += [partial(_client, name, store, 1.0), partial(mapping_of, name, store)]
@@ -124,6 +151,8 @@ def mistakes(settings: Settings) -> Iterator[str]:
 def close(app: App) -> None:
     """Give up every connection, to the database and to the world."""
     app.engine.dispose()
+    if app.vault.engine is not None:
+        app.vault.engine.dispose()
     for exporter in app.sealing.exporters if app.sealing else ():
         if isinstance(exporter, Address):
             exporter.endpoint.close()
@@ -135,12 +164,33 @@ def close(app: App) -> None:
                 connector.close()
 
 
-def _vault(settings: Settings) -> Vault:
+def erasures(settings: Settings) -> Erasures | None:
+    """The register, if the settings name one. Raises `ConfigError`."""
+    if settings.erasures is None:
+        return None
+    seals_ = sealing(settings.seal)
+    if seals_ is None:
+        raise ConfigError("seal.key: is missing: `erasures` names a register, and its receipts are signed")
+    return Erasures(settings.erasures, seals_.signer.key, tuple(key.raw for key in seals_.signer.trusted))
+
+
+def _vault(settings: Settings, engine: sa.Engine | None = None) -> Vault:
+    """The vault of the master keys that the settings name; `engine` leads to its own database, where it has one."""
+    key, second = "master_key_file", settings.second_master_key
     try:
-        return open_vault(master_key(settings.master_key_file.expanduser()))
+        if settings.master_key is not None:
+            key = "master_key"
+            first = of_text(settings.master_key.read(key))
+        else:
+            first = master_key((settings.master_key_file or Path()).expanduser())
+        vault = open_vault(first, engine=engine)
+        if second is None:
+            return vault
+        key = "second_master_key"
+        return open_vault(first, of_text(second.read(key)), engine=engine)
     except VaultError as error:
         hint = "one is made with `head -c 32 /dev/urandom | base64 > FILE`, once for ever"
-        raise ConfigError(f"master_key_file: {error}; {hint}") from None
+        raise ConfigError(f"{key}: {error}; {hint}") from None
 
 
 def sealing(seal: SealSettings) -> Sealing | None:

@@ -90,6 +90,10 @@ MEANING: Final[dict[type, Meaning]] = {
     e.OrderReleased: Meaning(PERSON, "Lifts that hold, if no later event caused it anew."),
     e.RetryRequested: Meaning(PERSON, "Unparks the effect; `fetch` falls due at once."),
     e.NoteAdded: Meaning(PERSON, "Nothing."),
+    e.BuyerErased: Meaning(
+        "`command`: the receipt's id and the order's",
+        "Nothing of the order. A request that needs its details waits until they were fetched again.",
+    ),
 }
 
 _TREE: Final = {node.name: node for node in ast.parse(inspect.getsource(e)).body if isinstance(node, ast.ClassDef)}

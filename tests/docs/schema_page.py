@@ -36,6 +36,7 @@ PURPOSE: Final = {
     "anomalies": ("Read models", "What did not go by the book."),
     "effects": ("Read models", "Every side effect that was ever intended, and how it ended."),
     "keys": ("The vault", "The data keys, one or more an order, wrapped by the master key."),
+    "mac_key": ("The vault", "The key of all MACs, one row, wrapped by the master key."),
 }
 SECTIONS: Final = ("The log", "Progress", "Effects", "Read models", "The vault")
 

@@ -14,6 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 from orderflow.domain.events import (
     AcceptRequested,
+    BuyerErased,
     CancelRequested,
     DetailsFetched,
     Effect,
@@ -133,6 +134,7 @@ def decisions(amounts: SearchStrategy[Decimal] = AMOUNTS) -> SearchStrategy[Even
         st.builds(OrderReleased, st.sampled_from(HoldReason), POSITIONS, WORDS, WORDS),
         st.builds(RetryRequested, st.sampled_from(Effect), WORDS, WORDS),
         st.builds(NoteAdded, WORDS),
+        st.builds(BuyerErased, WORDS, WORDS, WORDS),
     )
 
 

@@ -134,6 +134,7 @@ _KINDS = (
     lambda rng: e.OrderReleased(rng.choice(list(HoldReason)), Position(rng.choice([1, 10**6])), "ann", "why"),
     lambda rng: e.RetryRequested(rng.choice(list(Effect)), "ann", "why"),
     lambda _: e.NoteAdded("ann"),
+    lambda _: e.BuyerErased("ann", "asked for by letter", "r1"),
 )
 
 

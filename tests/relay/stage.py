@@ -36,7 +36,7 @@ from orderflow.store import log
 from orderflow.store.connect import APP_ROLE, connect
 from orderflow.store.outbox import Row
 from orderflow.store.tables import attempts, outbox
-from orderflow.store.vault import open_vault
+from orderflow.store.vault import Vault, open_vault
 
 VAULT = open_vault(b"relay tests' master key, 32 byte")
 WINDOWS = Windows(send=10.0, call=30.0, get_settle=60.0, look_up=2.0, retry=5.0, longest=600.0)
@@ -140,6 +140,7 @@ class Stage:
     policy: StorePolicy = field(default_factory=StorePolicy)
     glopal_options: GlopalOptions = field(default_factory=GlopalOptions)
     shop_options: ShopOptions = field(default_factory=ShopOptions)
+    vault: Vault = VAULT
 
     def __post_init__(self) -> None:
         self.glopal = Glopal(clock=self.clock, rng=Random(self.store), options=self.glopal_options)
@@ -163,7 +164,7 @@ class Stage:
     def worker(self, owner: str, *others: Stage) -> Relay:
         """A worker for this store, and for those of `others`."""
         tenants = {one.store: Tenant(one.policy, one.connectors) for one in (self, *others)}
-        return Relay(self.engine, VAULT, tenants, owner, self.clock.boottime, Longest(0), WINDOWS)
+        return Relay(self.engine, self.vault, tenants, owner, self.clock.boottime, Longest(0), WINDOWS)
 
     # ---- what happens --------------------------------------------------------------------------------------------
 
@@ -180,7 +181,7 @@ class Stage:
 
     def news(self) -> None:
         """Pull what there is and plan what follows."""
-        while intake.pull(self.engine, VAULT, self.feed).new:
+        while intake.pull(self.engine, self.vault, self.feed).new:
             pass
         self.plan()
 
@@ -191,7 +192,7 @@ class Stage:
                     return
 
     def command(self, order_id: str, command: Command) -> None:
-        handle(self.engine, VAULT, self.store, order_id, command, f"{order_id} {command}")
+        handle(self.engine, self.vault, self.store, order_id, command, f"{order_id} {command}")
         self.plan()
 
     def rest(self, worker: Relay | None = None) -> None:

@@ -165,7 +165,7 @@ def test_macs_tell_equality_and_nothing_more():
 def test_nothing_secret_is_shown(secret):
     """Keys and the vault can be printed, logged and compared without showing a byte of themselves."""
     shown = f"{secret!r} {VAULT!r} {secret} {VAULT}"
-    for bytes_ in (secret.secret, VAULT.wrapping, VAULT.mac_key):
+    for bytes_ in (secret.secret, VAULT.current.wrapping, VAULT.current.founding):
         for form in (repr(bytes_), bytes_.hex(), base64.b64encode(bytes_).decode()):
             assert form not in shown
 

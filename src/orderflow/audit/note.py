@@ -17,10 +17,8 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import quote, unquote
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 from orderflow.audit.tree import HASH
+from orderflow.store.signing import SigningKey, verified
 
 LARGEST: Final = 16 * 1024
 """Bytes of a note: ours have about 400; the rest is room for witnesses."""
@@ -93,10 +91,9 @@ def origin_of(store: str, first: bytes) -> str:
     return f"orderflow/{quote(store, safe='')}/{first.hex()[:16]}"
 
 
-def signed(seal: Seal, key: Ed25519PrivateKey) -> bytes:
+def signed(seal: Seal, key: SigningKey) -> bytes:
     """The seal as a signed note. The same seal under the same key gives the same bytes."""
-    raw = key.public_key().public_bytes_raw()
-    signature = key_id(seal.origin, raw) + key.sign(seal.text.encode())
+    signature = key_id(seal.origin, key.public) + key.sign(seal.text.encode())
     return f"{seal.text}\n— {seal.origin} {_in_base64(signature)}\n".encode()
 
 
@@ -154,11 +151,8 @@ def _signed_by(note: Note, key: PublicKey) -> bool:
         return False
     wanted = key_id(origin, key.raw)
     for name, signature in note.signatures:
-        if name == origin and signature[: len(wanted)] == wanted:
-            try:
-                Ed25519PublicKey.from_public_bytes(key.raw).verify(signature[len(wanted) :], note.seal.text.encode())
-            except InvalidSignature:
-                continue
+        named = name == origin and signature[: len(wanted)] == wanted
+        if named and verified(key.raw, note.seal.text.encode(), signature[len(wanted) :]):
             return True
     return False
 

@@ -5,7 +5,6 @@ It never signs a log that an earlier seal speaks against, and never reads again 
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +12,6 @@ from itertools import count
 from typing import Any, Final
 
 import sqlalchemy as sa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.dialects.postgresql import insert
 
 from orderflow.audit import note, tree
@@ -21,6 +19,7 @@ from orderflow.audit.note import NoteError, PublicKey, Seal
 from orderflow.audit.tree import Frontier
 from orderflow.store import log, verify
 from orderflow.store.log import LogDamagedError
+from orderflow.store.signing import SigningKey, signing_key
 from orderflow.store.tables import epochs, events, seal_nodes, seals
 
 _AT_ONCE: Final = 20_480
@@ -37,13 +36,13 @@ class SealRefusedError(Exception):
 class Signer:
     """Who signs, and whose signatures count besides: the public keys of the past."""
 
-    key: Ed25519PrivateKey = field(repr=False)
+    key: SigningKey
     former: tuple[PublicKey, ...] = ()
 
     @property
     def public(self) -> PublicKey:
         """The key that verifiers pin."""
-        return PublicKey(self.key.public_key().public_bytes_raw())
+        return PublicKey(self.key.public)
 
     @property
     def trusted(self) -> tuple[PublicKey, ...]:
@@ -52,14 +51,8 @@ class Signer:
 
 
 def signer(secret: str, former: tuple[PublicKey, ...] = ()) -> Signer:
-    """The signer whose key is 32 bytes in base64. Raises ValueError, which does not quote it."""
-    try:
-        raw = b64decode(secret, validate=True)
-    except ValueError:
-        raw = b""
-    if len(raw) != 32:
-        raise ValueError("a sealing key is 32 bytes in base64")
-    return Signer(Ed25519PrivateKey.from_private_bytes(raw), former)
+    """The signer whose key is 32 bytes in base64. Raises `SigningError`, which does not quote it."""
+    return Signer(signing_key(secret), former)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
         "Prove an order's history to others.",
         {"export": "sealing:export", "check": "offline:check"},
     ),
+    "keys": (
+        "Look at the keys that seal personal data, and change the master key.",
+        {"status": "keys:status", "rotate": "keys:rotate"},
+    ),
+    "erase": "erasing:erase",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

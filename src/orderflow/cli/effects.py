@@ -21,7 +21,7 @@ from orderflow.cli.means import InStore, one_of
 from orderflow.cli.requests import request_lines, requests_of
 from orderflow.domain.events import Effect
 from orderflow.store.tables import attempts, effects, outbox
-from orderflow.store.vault import key, unseal
+from orderflow.store.vault import VaultError, key, unseal
 
 STATES: Final = (
     *("planned", "parked", "intent", "unknown", "to be retried"),
@@ -164,8 +164,13 @@ def _unsealed(app: App, conn: sa.Connection, place: Place, calls: list[dict[str,
     for call in calls:
         row = conn.execute(query.where(attempts.c.attempt_id == call["attempt_id"])).one_or_none()
         if row is not None:
-            data_key = key(conn, app.vault, place.store, place.order_id, row.response_key)
-            call["response"] = unseal(data_key, row.response, row.attempt_id, "response").decode(errors="replace")
+            try:
+                data_key = key(conn, app.vault, place.store, place.order_id, row.response_key)
+                plain = unseal(data_key, row.response, row.attempt_id, "response")
+            except VaultError:
+                call["response"] = "(erased, or sealed by a master key that is not in use)"
+                continue
+            call["response"] = plain.decode(errors="replace")
             count += 1
     unsealed = f"{requests} requests and {count} replies"
     means.complain(f"{means.user()} unsealed {unsealed} of order {place}: they may hold personal data")

@@ -31,6 +31,8 @@ from orderflow.cli import exits
 from orderflow.cli.plain import plain
 from orderflow.config import ConfigError, Settings
 from orderflow.domain.decisions import IllegalTransition
+from orderflow.erasure import OpenIntentError
+from orderflow.erasure.receipts import RegisterError
 from orderflow.orders import UnknownOrderError
 from orderflow.store import migrate
 from orderflow.store.embedded import EmbeddedError
@@ -117,7 +119,10 @@ def opened(ctx: typer.Context) -> Iterator[App]:
     """The whole application on its migrated database."""
     chosen = settings(ctx)
     with composition.database(chosen) as url:
-        unfit = migrate.unfit(url, means(ctx).command)
+        keys_at, command = config.vault_url(chosen), means(ctx).command
+        unfit = migrate.unfit(url, command)
+        if unfit is None and keys_at is not None:
+            unfit = migrate.unfit(keys_at, command, migrate.VAULT)
         if unfit:
             raise Failure(unfit)
         app = composition.build(chosen, url)
@@ -194,7 +199,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
             return str(error), error.code
         case ConfigError() | VaultError() | UnknownOrderError():
             return str(error), BAD_INPUT
-        case IllegalTransition() | LogDamagedError():
+        case IllegalTransition() | LogDamagedError() | OpenIntentError() | RegisterError():
             return str(error), REFUSED
         case EmbeddedError():
             return str(error), OUT_OF_REACH

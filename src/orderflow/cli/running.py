@@ -18,14 +18,16 @@ import typer
 from rich.progress import Progress
 
 from orderflow import app as composition
-from orderflow import intake
+from orderflow import config, intake
 from orderflow import work as worker
 from orderflow.app import App
 from orderflow.cli import exits, means
 from orderflow.cli.checking import bar
+from orderflow.cli.means import Failure
 from orderflow.store import migrate as migrations
 from orderflow.store.bell import Topic
 from orderflow.store.link import hint
+from orderflow.store.migrate import LOG, VAULT, Part
 
 
 def migrate(
@@ -36,19 +38,37 @@ def migrate(
     ] = False,
     as_json: means.AsJson = False,
 ) -> None:
-    """Bring the database to the newest schema. Safe to repeat; all of it is done, or nothing."""
+    """Bring the database to the newest schema. Safe to repeat; all of it is done, or nothing.
+
+    Where `vault_url` is set, that database, too; with --sql its part follows the line that names it.
+    """
     if sql:
         means.say(migrations.sql())
+        reading = config.examine(means.means(ctx).config)  # there may be no settings yet
+        if reading.settings is not None and reading.settings.vault_url is not None:
+            means.say("-- in the database of vault_url:")
+            means.say(migrations.sql(part=VAULT))
         return
-    with composition.database(means.settings(ctx)) as url:
-        before = migrations.current(url)
-        migrations.upgrade(url)
-        after = migrations.current(url)
+    chosen = means.settings(ctx)
+    keys_at = config.vault_url(chosen)
+    with composition.database(chosen) as url:
+        told = [_migrated("the database", url, LOG)]
+    if keys_at is not None:
+        told.append(_migrated("the database of the keys", keys_at, VAULT))
     if as_json:
-        means.print_json({"from": before, "to": after})
+        log, *keys = [{"from": before, "to": after} for _, before, after in told]
+        means.print_json(log | ({"keys": keys[0]} if keys else {}))
         return
-    done = f"migrated from {before or 'nothing'} to {after}" if before != after else f"at {after} already"
-    means.say(f"the database is {done}")
+    for name, before, after in told:
+        done = f"migrated from {before or 'nothing'} to {after}" if before != after else f"at {after} already"
+        means.say(f"{name} is {done}")
+
+
+def _migrated(name: str, url: str, part: Part) -> tuple[str, str | None, str | None]:
+    """Bring one database to the newest schema: its name, and from where to where."""
+    before = migrations.current(url, part)
+    migrations.upgrade(url, part=part)
+    return name, before, migrations.current(url, part)
 
 
 def work(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
@@ -68,6 +88,10 @@ def work(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
         stop.set()
 
     with means.opened(ctx) as app:
+        back = len(composition.returned(app))
+        if back and app.erasures is not None:
+            again = f"{means.means(ctx).command} erase --reapply {app.erasures.path} --yes"
+            raise Failure(f"{back} erasures are undone, as after a restore: `{again}`", means.REFUSED)
         for one in (signal.SIGINT, signal.SIGTERM):
             signal.signal(one, end)
         names = sorted(app.tenants)

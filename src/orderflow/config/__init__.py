@@ -35,6 +35,7 @@ __all__ = [
     "policy",
     "read",
     "table",
+    "vault_url",
 ]
 
 
@@ -80,14 +81,22 @@ def parse(raw: Mapping[str, Any]) -> Settings:
 
 def database_url(settings: Settings) -> str | None:
     """The whole address of the database, with the driver that orderflow brings along. Raises `ConfigError`."""
-    url = settings.database_url
+    return _address("database_url", settings.database_url)
+
+
+def vault_url(settings: Settings) -> str | None:
+    """The same of the database of the keys; None if they stand beside the log. Raises `ConfigError`."""
+    return _address("vault_url", settings.vault_url)
+
+
+def _address(key: str, url: str | Secret | None) -> str | None:
     if isinstance(url, Secret):
-        url = url.read("database_url")
+        url = url.read(key)
     if url is None:
         return None
     problem = addresses.problem_of_database_url(url)
     if problem:
-        raise ConfigError(f"database_url: {problem}")
+        raise ConfigError(f"{key}: {problem}")
     return addresses.driven(url)
 
 

@@ -45,7 +45,12 @@ def _table(name: str, table: type[Struct]) -> Iterator[str]:
         yield f"[{name}]"
     for key in _singles(table):
         yield from (f"# {line}" for line in _wrapped(_plain(key.about)))
-        yield f"{'' if key.required else '#'}{key.name} = {_example(key)}"
+        given = key.required or key.name in _USUAL
+        yield f"{'' if given else '#'}{key.name} = {_example(key)}"
+
+
+_USUAL: Final = frozenset({"master_key_file"})
+"""Not required, since something else may stand in its place; most settings files have it."""
 
 
 def listed() -> Iterator[dict[str, object]]:

@@ -23,6 +23,8 @@ def broken(place: str, table: Struct) -> Iterator[str]:
     """Every mistake in a table whose values are right one by one."""
     match table:
         case Settings(stores=stores):
+            if table.master_key is None and table.master_key_file is None:
+                yield "master_key_file: is missing: give it (a path), or master_key (a secret)"
             if not stores:
                 yield "stores: name at least one store, as in [stores.acme.glopal] and [stores.acme.shop]"
             for name in stores:
@@ -49,6 +51,8 @@ def doubtful(settings: Settings) -> Iterator[str]:
         yield (
             f"database_url: not set, so orderflow runs its own Postgres below {settings.data_dir}; back up that folder"
         )
+    if settings.master_key is not None and settings.master_key_file is not None:
+        yield "master_key_file: has no effect beside master_key"
     for key, path in _secret_files(settings):
         problem = exposed(path)
         if problem:
@@ -81,12 +85,19 @@ def _doubtful_seals(seal: SealSettings) -> Iterator[str]:
 
 
 def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
-    yield "master_key_file", settings.master_key_file
-    if isinstance(settings.database_url, Secret) and settings.database_url.file:
-        yield "database_url.file", settings.database_url.file
-    for part, taken in (("key", settings.seal.key), ("url_key", settings.seal.url_key)):
-        if taken is not None and taken.file is not None:
-            yield f"seal.{part}.file", taken.file
+    if settings.master_key_file is not None:
+        yield "master_key_file", settings.master_key_file
+    shared = {
+        "master_key": settings.master_key,
+        "second_master_key": settings.second_master_key,
+        "database_url": settings.database_url,
+        "vault_url": settings.vault_url,
+        "seal.key": settings.seal.key,
+        "seal.url_key": settings.seal.url_key,
+    }
+    for key, given in shared.items():
+        if isinstance(given, Secret) and given.file is not None:
+            yield f"{key}.file", given.file
     for name, store in settings.stores.items():
         for part, secret in (("glopal", store.glopal.key), ("shop", store.shop.key)):
             if secret.file is not None:

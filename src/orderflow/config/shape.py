@@ -123,7 +123,10 @@ class WindowSettings(Struct, frozen=True):
 
 
 class SealSettings(Struct, frozen=True):
-    """Seals of the logs: [prove that a log is whole](../how-to/prove-the-log.md). Off without a key."""
+    """Seals of the logs: [prove that a log is whole](../how-to/prove-the-log.md). Off without a key.
+
+    The same key signs the receipts of erasures.
+    """
 
     key: Annotated[
         Secret | None,
@@ -146,17 +149,28 @@ class SealSettings(Struct, frozen=True):
         Secret | None, _is("sent there as `Authorization: Bearer`; a secret", '{ env = "SEAL_URL_KEY" }')
     ] = None
     former_keys: Annotated[
-        tuple[str, ...], _is("public keys of former sealing keys, so that their seals still count")
+        tuple[str, ...], _is("public keys of former sealing keys, so that their seals and receipts still count")
     ] = ()
 
 
-class Settings(Struct, frozen=True):
+class Settings(Struct, frozen=True, kw_only=True):
     """What all stores share."""
 
     master_key_file: Annotated[
-        Path,
+        Path | None,
         _is("32 bytes in base64; wraps the keys that seal personal data. Whoever loses it loses those", "master.key"),
-    ]
+    ] = None
+    master_key: Annotated[
+        Secret | None,
+        _is("the same key as a secret; one of the two is required, and this one wins", '{ env = "ORDERFLOW_MASTER" }'),
+    ] = None
+    second_master_key: Annotated[
+        Secret | None,
+        _is(
+            "still opens what it wrapped while the master key is rotated",
+            '{ file = "former.key" }',
+        ),
+    ] = None
     stores: Annotated[dict[str, StoreSettings], _is("the stores, each by its name")]
     database_url: Annotated[
         str | Secret | None,
@@ -167,6 +181,18 @@ class Settings(Struct, frozen=True):
         ),
     ] = None
     data_dir: Annotated[Path, _is("where orderflow's own Postgres keeps its data")] = Path("~/.local/share/orderflow")
+    vault_url: Annotated[
+        str | Secret | None,
+        _is(
+            "a database of their own for the keys; without it they stand beside the log, in the schema orderflow_vault",
+            "postgresql://orderflow@vault.example.com/keys",
+            extra={"problem": problem_of_written_database_url},
+        ),
+    ] = None
+    erasures: Annotated[
+        Path | None,
+        _is("the register of erasures, kept away from the database", "erasures.jsonl"),
+    ] = None
     workers: Annotated[int, _is("calls that one `orderflow work` makes at a time", ge=1, le=64)] = 4
     windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()
     seal: Annotated[SealSettings, _is("seals of the logs")] = SealSettings()

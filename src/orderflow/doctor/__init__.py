@@ -14,6 +14,7 @@ from orderflow.app import App
 from orderflow.config import Reading, Settings, data_dir
 from orderflow.doctor import at_glopal, at_shop, database, flow, newest, plausible
 from orderflow.doctor.finding import Finding, Level, failure, ok, warning
+from orderflow.erasure.receipts import RegisterError
 from orderflow.store import log
 from orderflow.store.embedded import EmbeddedError
 
@@ -52,6 +53,7 @@ def _with_database(settings: Settings, stores: Sequence[str], *, go_live: bool, 
                 return
             app = composition.build(settings, url)
             try:
+                yield from _erasures(app, command)
                 for store in stores:
                     yield from _store(app, settings, store, go_live=go_live, command=command)
             finally:
@@ -60,6 +62,22 @@ def _with_database(settings: Settings, stores: Sequence[str], *, go_live: bool, 
         yield failure(
             "database", f"orderflow's own Postgres does not start: {error}", "mend data_dir, or set database_url"
         )
+
+
+def _erasures(app: App, command: str) -> Iterator[Finding]:
+    """Whether what was erased stays erased."""
+    if app.erasures is None:
+        return
+    again = f"`{command} erase --reapply {app.erasures.path} --yes`"
+    try:
+        back = len(composition.returned(app))
+    except RegisterError as error:
+        yield failure("erasures", str(error), "put the true register back; seal.former_keys names former keys")
+        return
+    if back:
+        yield failure("erasures", f"{back} are undone, as after a restore of the database", again)
+    else:
+        yield ok("erasures", f"all that {app.erasures.path} names are done")
 
 
 def _space(settings: Settings) -> Finding:

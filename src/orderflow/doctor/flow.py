@@ -18,7 +18,7 @@ from orderflow.domain import machine
 from orderflow.projections.planner import Planner
 from orderflow.store import log, progress
 from orderflow.store.applied import flaws
-from orderflow.store.vault import VaultError, key
+from orderflow.store.vault import opens
 
 FAR_BEHIND: Final = 500
 """Events that a worker reads within seconds."""
@@ -48,21 +48,13 @@ def _now(conn: sa.Connection) -> datetime:
 
 def _master_key(conn: sa.Connection, app: App, store: str) -> Finding:
     """Whether the master key is the one that this store's data were sealed with."""
-    row = conn.execute(_NEWEST_KEY, {"store": store}).one_or_none()
-    if row is None:
+    found = opens(conn, app.vault, store)
+    if found is None:
         return ok("master key", "nothing is sealed yet; keep a copy of the key away from the database", store)
-    try:
-        key(conn, app.vault, store, row.order_id, row.key_id)
-    except VaultError:
-        mend = "put the former key back at master_key_file; without it, personal data are lost"
+    if not found:
+        mend = "put the former key back, at master_key_file or as second_master_key; without it, personal data are lost"
         return failure("master key", "does not open what is sealed", mend, store)
     return ok("master key", "opens what is sealed; keep a copy of it away from the database", store)
-
-
-_NEWEST_KEY: Final = sa.text(
-    "SELECT order_id, key_id FROM orderflow_vault.keys "
-    "WHERE store = :store AND destroyed_at IS NULL ORDER BY created_at DESC LIMIT 1"
-)
 
 
 def _pull(conn: sa.Connection, app: App, store: str, now: datetime, command: str) -> Finding:

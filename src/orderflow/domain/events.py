@@ -327,6 +327,18 @@ class NoteAdded:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class BuyerErased:
+    """The keys that sealed this order's personal data were destroyed: what was sealed until here opens no more.
+
+    `receipt` is the id of the signed receipt in the register of erasures, which names the keys.
+    """
+
+    by: str
+    why: str
+    receipt: str
+
+
 Outcome = (
     EffectIntended
     | EffectDelivered
@@ -338,7 +350,14 @@ Outcome = (
     | LookedUp
 )
 Decision = (
-    AcceptRequested | CancelRequested | RefundRequested | QuoteRequested | OrderReleased | RetryRequested | NoteAdded
+    AcceptRequested
+    | CancelRequested
+    | RefundRequested
+    | QuoteRequested
+    | OrderReleased
+    | RetryRequested
+    | NoteAdded
+    | BuyerErased
 )
 Event = Reported | DetailsFetched | Malformed | EvidenceFound | Unrecognised | Outcome | Decision
 

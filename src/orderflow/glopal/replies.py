@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from orderflow.glopal.jsontext import NotJson, parse, token
+from orderflow.glopal.codes import code as word
+from orderflow.glopal.jsontext import NotJson, parse
 
 LONGEST_WAIT: Final = 3600.0  # seconds
 
@@ -31,13 +32,16 @@ class Reply:
 
     @property
     def code(self) -> str | None:
-        """The machine-readable word of an error body, in any of the shapes that Glopal and shops may use; else None."""
+        """The machine-readable word of an error body, in any of the shapes that Glopal and shops use.
+
+        None where there is none, or one with a word that might be a name.
+        """
         body = parse(self.body)
         if isinstance(body, NotJson) or not isinstance(body, dict):
             return None
         error = body.get("error")
         inner = error.get("code") if isinstance(error, dict) else error
-        return token(inner) or token(body.get("code")) or token(body.get("title"))
+        return word(inner) or word(body.get("code")) or word(body.get("title"))
 
     @property
     def summary(self) -> str:

@@ -103,5 +103,7 @@ def _decision(event: e.Event) -> str:
             return f"retry of {effect} asked for by {by}"
         case e.NoteAdded(by=by):
             return f"note by {by}"
+        case e.BuyerErased(by=by):
+            return f"personal data erased by {by}"
         case _:
             return type(event).__name__

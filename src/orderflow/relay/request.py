@@ -23,7 +23,7 @@ from orderflow.relay.work import POLICY, SealedDetails, Turn
 from orderflow.store.entry import Sealed
 from orderflow.store.outbox import Key as Place
 from orderflow.store.tables import outbox
-from orderflow.store.vault import Key, Vault, VaultError, key, keys_of, seal, unseal
+from orderflow.store.vault import ErasedError, Key, Vault, key, keys_of, seal, unseal
 
 
 def built(turn: Turn, due: Due) -> tuple[tuple[Event, ...], bytes]:
@@ -85,15 +85,21 @@ class Frozen:
 
 
 def frozen_requests(conn: sa.Connection, vault: Vault, store: str, order_id: str) -> list[Frozen]:
-    """What shadow would send, what is on its way, and what was sent last of that which is to be tried again."""
+    """What shadow would send, what is on its way, and what was sent last of that which is to be tried again.
+
+    What was erased is left out.
+    """
     query = sa.select(outbox).where(
         outbox.c.store == store, outbox.c.order_id == order_id, outbox.c.request_key.is_not(None)
     )
     found = []
     for row in conn.execute(query.order_by(outbox.c.planned_at)):
-        data_key = key(conn, vault, store, order_id, row.request_key)
         place = Place(store, order_id, row.destination, row.effect, row.generation)
-        request = unseal(data_key, row.request, _NOWHERE, f"{place}:{row.attempt}")
+        try:
+            data_key = key(conn, vault, store, order_id, row.request_key)
+            request = unseal(data_key, row.request, _NOWHERE, f"{place}:{row.attempt}")
+        except ErasedError:
+            continue  # erased: what it was built from is gone, too
         found.append(Frozen(row.effect, row.generation, row.state == "planned", row.digest, request))
     return found
 
@@ -142,6 +148,8 @@ def _task(turn: Turn, due: Due) -> Task:
 def _details(turn: Turn) -> bytes:
     """The newest details as they came."""
     found = turn.details
+    if found is None and turn.order.details is not None:
+        raise FreezeError("the details that it is built from were erased: `retry fetch` asks Glopal for them again")
     if found is None:
         raise FreezeError("there are no details to build a shop order from")
     return unseal(found.key, found.body, found.event_id, "body")
@@ -171,7 +179,7 @@ def _sealed_details(
         current = keys[order_id]
         try:
             own = current if current.key_id == body_key else key(conn, vault, store, order_id, body_key)
-        except VaultError:  # destroyed: there are no details any more, and this order's turn says so
+        except ErasedError:  # there are no details any more, and this order's turn says so
             continue
         found[order_id] = SealedDetails(event_id, body, own)
     return found

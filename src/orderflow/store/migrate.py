@@ -6,7 +6,9 @@ It must never run by itself when a process starts working: only an explicit comm
 import io
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from alembic import command
@@ -17,12 +19,23 @@ from alembic.script import ScriptDirectory
 
 import orderflow
 
-SCHEMA = "orderflow"
+
+class Part(NamedTuple):
+    """What is migrated: a schema, by the revisions in a folder."""
+
+    schema: str
+    versions: str
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+LOG: Final = Part("orderflow", "versions")
+"""Everything, the vault included."""
+VAULT: Final = Part("orderflow_vault", "vault_versions")
+"""The vault, in a database of its own."""
+
+
+def upgrade(url: str, revision: str = "head", part: Part = LOG) -> None:
     """Apply what is missing; safe to call from several processes at once, one does the work and the rest wait."""
-    command.upgrade(_config(url), revision)
+    command.upgrade(_config(url, part), revision)
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -30,36 +43,37 @@ def downgrade(url: str, revision: str) -> None:
     command.downgrade(_config(url), revision)
 
 
-def current(url: str) -> str | None:
+def current(url: str, part: Part = LOG) -> str | None:
     """The revision that the database stands at; ``None`` for an empty one."""
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
-        return MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA}).get_current_revision()
+        return MigrationContext.configure(connection, opts={"version_table_schema": part.schema}).get_current_revision()
 
 
-def head() -> str:
+def head(part: Part = LOG) -> str:
     """The newest revision that this version of orderflow knows."""
-    found = ScriptDirectory.from_config(_config("")).get_current_head()
+    found = ScriptDirectory.from_config(_config("", part)).get_current_head()
     assert found is not None
     return found
 
 
-def unfit(url: str, command: str = "orderflow") -> str | None:
+def unfit(url: str, command: str = "orderflow", part: Part = LOG) -> str | None:
     """Why this version cannot work on the database, and what to do; None if it can."""
-    at, wanted = current(url), head()
+    at, wanted = current(url, part), head(part)
     if at == wanted:
         return None
+    name = "the database" if part is LOG else "the database of the keys"
     if at is None:
-        return f"the database is empty: run `{command} migrate` first"
-    known = {one.revision for one in ScriptDirectory.from_config(_config("")).walk_revisions()}
+        return f"{name} is empty: run `{command} migrate` first"
+    known = {one.revision for one in ScriptDirectory.from_config(_config("", part)).walk_revisions()}
     if at not in known:
-        return f"the database stands at {at}, which this version does not know: install the newer orderflow"
-    return f"the database stands at {at}, this version needs {wanted}: run `{command} migrate`"
+        return f"{name} stands at {at}, which this version does not know: install the newer orderflow"
+    return f"{name} stands at {at}, this version needs {wanted}: run `{command} migrate`"
 
 
-def sql(url: str = "postgresql+psycopg://", revision: str = "head") -> str:
+def sql(url: str = "postgresql+psycopg://", revision: str = "head", part: Part = LOG) -> str:
     """What ``upgrade`` would run on an empty database, for those whose DBA runs it; nothing is connected to."""
-    config = _config(url)
+    config = _config(url, part)
     config.output_buffer = script = io.StringIO()
     command.upgrade(config, revision, sql=True)
     return script.getvalue()
@@ -67,28 +81,36 @@ def sql(url: str = "postgresql+psycopg://", revision: str = "head") -> str:
 
 def differences(url: str) -> list[str]:
     """Where a migrated database differs from ``store/tables.py``; empty when both say the same."""
-    from orderflow.store.tables import kept_metadata, metadata  # noqa: PLC0415 (upgrade must work without it)
+    from orderflow.store.tables import (  # noqa: PLC0415 (upgrade must work without it)
+        kept_metadata,
+        metadata,
+        vault_metadata,
+    )
 
     engine = sa.create_engine(url, poolclass=sa.NullPool)
+    found: list[object] = []
     with engine.connect() as connection:
-        return [str(difference) for one in (metadata, kept_metadata) for difference in _between(connection, one)]
+        for described in (metadata, kept_metadata, vault_metadata):
+            options = {
+                "version_table_schema": LOG.schema,
+                "include_schemas": True,
+                "include_name": partial(_belongs, str(described.schema)),
+                "compare_type": True,
+            }
+            found += compare_metadata(MigrationContext.configure(connection, opts=options), described)
+    return [str(difference) for difference in found]
 
 
-def _between(connection: sa.Connection, metadata: sa.MetaData) -> list[object]:
-    """Where the schema of `metadata` differs from it."""
-    options = {
-        "version_table_schema": SCHEMA,
-        "include_schemas": True,
-        "include_name": lambda name, kind, _: kind != "schema" or name == metadata.schema,
-        "compare_type": True,
-    }
-    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+def _belongs(schema: str, name: str | None, kind: str, _: object) -> bool:
+    return kind != "schema" or name == schema
 
 
-def _config(url: str) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
-    config.attributes["url"] = url
+def _config(url: str, part: Part = LOG) -> Config:
+    config, scripts = Config(), str(_scripts()).replace("%", "%%")
+    config.set_main_option("script_location", scripts)
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", f"{scripts}/{part.versions}")
+    config.attributes |= {"url": url, "schema": part.schema}
     return config
 
 

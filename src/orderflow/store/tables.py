@@ -328,6 +328,16 @@ keys = sa.Table(
     sa.Column("wrapped", sa.LargeBinary, doc="the data key under the master key; gone once destroyed"),
     _at("created_at"),
     _at("destroyed_at", null=True),
+    _text("master", "id of the master key that wraps it; none if it was wrapped before master keys had ids", null=True),
     sa.PrimaryKeyConstraint("store", "order_id", "key_id"),
 )
 sa.Index("keys_current", keys.c.store, keys.c.order_id, unique=True, postgresql_where=sa.text("destroyed_at IS NULL"))
+
+mac_key = sa.Table(
+    "mac_key",
+    vault_metadata,
+    sa.Column("one", sa.Boolean, nullable=False, doc="true: there is one row"),
+    sa.Column("wrapped", sa.LargeBinary, nullable=False, doc="the key of all MACs, under the master key"),
+    _text("master", "id of the master key that wraps it"),
+    sa.PrimaryKeyConstraint("one"),
+)
