@@ -20,7 +20,7 @@ from orderflow.intake import Facts
 from orderflow.store import imports
 from orderflow.store.connect import transact
 from orderflow.store.imports import Place
-from orderflow.store.vault import Key, Vault, keys_of
+from orderflow.store.vault import Key, Vault, keys_of, live
 
 _LINES: Final = 1000
 _BYTES: Final = 4_000_000
@@ -166,9 +166,13 @@ def _refuse_what_is_no_history(elements: Sequence[Element]) -> None:
 
 
 def _write(vault: Vault, batch: _Batch, conn: sa.Connection) -> tuple[int, int]:
-    """The place first: the log's lock is held to the commit."""
-    imports.note(conn, batch.facts.store, batch.file, batch.end)
-    return intake.recorded(conn, vault, batch.facts)
+    """The place first: the log's lock is held to the commit. What a key that was erased since seals is sealed anew."""
+    facts = batch.facts
+    imports.note(conn, facts.store, batch.file, batch.end)
+    if not live(conn, vault, facts.store, [*facts.keys.values()]):
+        keys = keys_of(conn, vault, facts.store, facts.keys)
+        facts = intake.facts(vault, keys, facts.store, facts.elements)
+    return intake.recorded(conn, vault, facts)
 
 
 def _and(done: Progress, batch: _Batch, new: int, evidence: int) -> Progress:

@@ -10,7 +10,7 @@ from orderflow import history, intake
 from orderflow.glopal.codec import read_page
 from orderflow.history import NoHistoryError, Progress
 from orderflow.store import imports, log
-from orderflow.store.vault import key, open_vault, unseal
+from orderflow.store.vault import destroy, exclusively, key, open_vault, unseal
 from orderflow.store.verify import verify
 
 VAULT = open_vault(b"k" * 32)
@@ -218,3 +218,23 @@ def test_the_pull_cursor_stays(app, store):
     record(app, store, file(line(1)))
     with app.begin() as conn:
         assert intake.progress.cursor_of(conn, store) == (0, None)
+
+
+def test_a_key_that_was_erased_between_sealing_and_writing_seals_nothing(app, store, monkeypatch):
+    """The next batch is sealed while the last one is written; an erasure may come in between."""
+    written = history._write
+
+    def write(vault, batch, conn):
+        with app.begin() as other:
+            exclusively(other, store)
+            destroy(other, vault, store, [one.key_id for one in batch.facts.keys.values()])
+        return written(vault, batch, conn)
+
+    monkeypatch.setattr(history, "_write", write)
+    record(app, store, file(*(line(n) for n in range(9))))
+    with app.begin() as conn:
+        for position in range(1, 10):
+            event_id, sealed = log.body(conn, store, position)
+            order_id = f"o{(position - 1) // 3}"
+            opened = unseal(key(conn, VAULT, store, order_id, sealed.key), sealed.data, event_id, "body")
+            assert opened == line(position - 1)

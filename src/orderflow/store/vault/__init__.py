@@ -4,7 +4,7 @@ It never lets a plain byte into the database, keeps no unwrapped key from one tr
 a destroyed key back.
 """
 
-from orderflow.store.vault.keys import Key, alive, destroy, exclusively, key, keys_of, opens, stored_at
+from orderflow.store.vault.keys import Key, alive, destroy, exclusively, key, keys_of, live, opens, stored_at
 from orderflow.store.vault.macs import in_database, mac
 from orderflow.store.vault.master import ErasedError, Vault, VaultError, master_key, new_master_key, of_text, open_vault
 from orderflow.store.vault.sealing import seal, unseal
@@ -20,6 +20,7 @@ __all__ = [
     "in_database",
     "key",
     "keys_of",
+    "live",
     "mac",
     "master_key",
     "new_master_key",

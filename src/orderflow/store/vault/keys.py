@@ -66,6 +66,25 @@ def key(conn: sa.Connection, vault: Vault, store: str, order_id: str, key_id: UU
     return Key(store, order_id, key_id, _unwrapped(vault, store, order_id, key_id, row.wrapped, row.master))
 
 
+def live(conn: sa.Connection, vault: Vault, store: str, some: Collection[Key]) -> bool:
+    """Whether none of the keys was destroyed; none is, from now on, before `conn` commits.
+
+    For whoever sealed with keys that an earlier transaction gave.
+    """
+    conn.execute(_SHARED, {"store": store})
+    with _at(conn, vault) as there:
+        orders, ids = texts([one.order_id for one in some]), uuids([one.key_id for one in some])
+        [(count,)] = fetch(there, _LIVE, {"store": store, "orders": orders, "ids": ids})
+    return bool(count == len(some))
+
+
+_LIVE: Final = """
+    SELECT count(*) FROM unnest(%(orders)s, %(ids)s) AS one (order_id, key_id)
+    JOIN orderflow_vault.keys k USING (order_id, key_id)
+    WHERE k.store = %(store)s AND k.destroyed_at IS NULL
+    """
+
+
 def opens(conn: sa.Connection, vault: Vault, store: str) -> bool | None:
     """Whether the newest key of `store` opens with the master keys in use; None if there is no key yet."""
     with _at(conn, vault) as there:
