@@ -9,10 +9,10 @@ without outcome is *unknown* and will be looked up. A worker composes them; so d
 
 from orderflow.relay.call import perform
 from orderflow.relay.intent import prepare
-from orderflow.relay.outcome import settle
+from orderflow.relay.outcome import observed, settle
 from orderflow.relay.work import Call, Relay, Reply, Tenant, Windows
 
-__all__ = ["Call", "Relay", "Reply", "Tenant", "Windows", "perform", "prepare", "settle", "step"]
+__all__ = ["Call", "Relay", "Reply", "Tenant", "Windows", "observed", "perform", "prepare", "settle", "step"]
 
 
 def step(relay: Relay) -> bool:

@@ -14,6 +14,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from orderflow.store.epochs import EFFECTS_OPEN
 from orderflow.store.tables import outbox
 
 
@@ -68,6 +69,7 @@ _LEASE: Final = sa.text(
           AND (CAST(:stores AS text[]) IS NULL OR o.store = ANY (CAST(:stores AS text[])))
           AND NOT EXISTS (
               SELECT FROM orderflow.pauses p WHERE p.store = o.store AND p.scope = o.destination)
+          AND (o.reads OR o.state <> 'planned' OR {EFFECTS_OPEN})
         ORDER BY o.next_at
         LIMIT 1
         FOR UPDATE SKIP LOCKED

@@ -1,0 +1,29 @@
+"""Which of a server's settings make it forget what it has acknowledged.
+
+It never changes one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+RISKS: Final = {
+    "fsync": "a power cut may damage everything",
+    "full_page_writes": "a power cut may damage pages",
+    "synchronous_commit": "what was acknowledged may be lost",
+}
+"""The settings that must not be off, and what happens otherwise."""
+
+
+def unsafe(conn: sa.Connection) -> tuple[str, ...]:
+    """Those of `RISKS` that are off in the transaction of `conn`: role, database and session have their say in it."""
+    shown = (f"current_setting('{name}') AS {name}" for name in RISKS)
+    found = conn.exec_driver_sql(f"SELECT {', '.join(shown)}").one()
+    return tuple(name for name, value in zip(RISKS, found, strict=True) if value == "off")
+
+
+def told(names: tuple[str, ...]) -> str:
+    """The settings `names` and what they risk, for people."""
+    return "; ".join(f"{name} is off: {RISKS[name]}" for name in names)
