@@ -31,7 +31,8 @@ from orderflow.domain.order import Order
 from orderflow.domain.policy import Mode, StorePolicy, in_scope
 from orderflow.orders import Fact, RaceError, ahead, load
 from orderflow.recovery.reopening import source_id
-from orderflow.relay import Call, Relay, Reply, Turn, attempts, observed, perform
+from orderflow.relay import Call, Relay, Reply, attempts, observed, perform
+from orderflow.relay.work import Turn
 from orderflow.store import epochs, progress
 from orderflow.store.connect import transact
 from orderflow.store.epochs import Recovery
@@ -62,10 +63,6 @@ class _Answer:
     call: Call
     reply: Reply
 
-    @property
-    def sight(self) -> Sight | None:
-        return self.reply.sight
-
 
 def look_up(relay: Relay, recovery: Recovery, order_id: str) -> str | None:
     """Ask about one order and record what was learnt. None if that is done, else why it is not, for people.
@@ -79,7 +76,7 @@ def look_up(relay: Relay, recovery: Recovery, order_id: str) -> str | None:
         if stopped is not None:
             return stopped
         answers.append(_ask(relay, recovery, order_id, effect))
-        if place is Destination.SHOP and _absent(answers[-1].sight):
+        if place is Destination.SHOP and _absent(answers[-1].reply.sight):
             answers.append(_ask(relay, recovery, order_id, effect))
     while True:
         try:
@@ -137,14 +134,15 @@ def _record(conn: sa.Connection, relay: Relay, recovery: Recovery, answers: list
     row = answers[0].call.row
     turn = Turn(conn, relay, row, load(conn, recovery.store, row.key.order_id))
     own = source_id(row.key.order_id, recovery.epoch)
+    problem = next((told for answer in answers if (told := _unanswered(answer.reply.sight)) is not None), None)
     facts: list[Fact] = []
     for number, answer in enumerate(answers):
         # The last one, Glopal's, bears the name by which the order counts as looked up.
         name = own if answer is answers[-1] else f"{own}:shop:{number + 1}"
-        learnt = observed(turn, answer.call, answer.reply.sight, name) if answer.reply.sight is not None else []
+        sight = answer.reply.sight
+        learnt = [] if sight is None or problem is not None else observed(turn, answer.call, sight, name)
         attempts.keep(turn, answer.call, answer.reply, learnt)
         facts += learnt
-    problem = next((told for answer in answers if (told := _unanswered(answer.sight)) is not None), None)
     if problem is not None:
         return problem
     now: datetime = conn.execute(sa.select(sa.func.orderflow.wall_clock())).scalar_one()

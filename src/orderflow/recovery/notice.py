@@ -18,7 +18,7 @@ from orderflow.store.tables import events
 
 
 class Seal(Protocol):
-    """What is known outside the database: the log had `size` events, the last one of `epoch` and with the hash `chain`."""
+    """What is known outside the database: the log had `size` events, the last of `epoch` and with the hash `chain`."""
 
     @property
     def size(self) -> int:
@@ -67,8 +67,7 @@ def _notice(conn: sa.Connection, newest: Mapping[str, Seal | None]) -> list[Reco
     for store in sorted({*newest, *log.stores(conn)}):
         seal = newest.get(store)
         short = _sealed_reason(conn, store, seal)
-        known = log.head(conn, store) > 0 or seal is not None
-        if short is not None or (moved and known):
+        if short is not None or moved:  # also where the log is empty: it may have lost all there was
             reason = ", ".join([*([short] if short else []), *moved])
             size, chain = (None, None) if seal is None else (seal.size, seal.chain)
             epochs.begin(conn, store, reason, size, chain, 0 if seal is None else seal.epoch)
