@@ -18,7 +18,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from orderflow import config
+from orderflow import config, recovery
 from orderflow.config import ConfigError, Settings, StoreSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.glopal import Glopal
@@ -35,9 +35,12 @@ from orderflow.projections.anomalies import Anomalies
 from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
 from orderflow.projections.timeline import Timeline
+from orderflow.recovery import Seals, no_seals
 from orderflow.relay import Relay, Tenant, Windows
-from orderflow.store import embedded
+from orderflow.store import embedded, epochs
 from orderflow.store.connect import connect
+from orderflow.store.durability import refuse
+from orderflow.store.epochs import Recovery
 from orderflow.store.vault import Vault, VaultError, master_key, open_vault
 
 PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects())
@@ -54,6 +57,8 @@ class App:
     windows: Windows
     workers: int
     poll_seconds: Dict[str, float]
+    unsafe_server: tuple[str, ...] = ()
+    seals: Seals = no_seals
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -94,7 +99,31 @@ def build(settings: Settings, url: str) -> App:
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
+        unsafe_server=settings.unsafe_server,
     )
+
+
+def start(app: App) -> list[Recovery]:
+    """What comes before anything is written: a server that forgets is refused, one that was restored is noticed.
+
+    Returns the recoveries that keep effects closed. Raises `UnsafeServerError`.
+    """
+    with app.engine.begin() as conn:
+        refuse(conn, app.unsafe_server)
+    notice(app)
+    return closed(app)
+
+
+def notice(app: App) -> list[Recovery]:
+    """Compare the database with its server at the last start and with its seals; what was noticed now."""
+    return recovery.notice(app.engine, sorted(app.tenants), app.seals)
+
+
+def closed(app: App) -> list[Recovery]:
+    """The recoveries that keep effects closed."""
+    with app.engine.begin() as conn:
+        found = (epochs.pending(conn, store) for store in sorted(app.tenants))
+        return [one for one in found if one is not None]
 
 
 def mistakes(settings: Settings) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from orderflow import intake, relay
-from orderflow.app import PROJECTIONS, App
+from orderflow.app import PROJECTIONS, App, notice
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.planner import Planner
@@ -34,7 +34,7 @@ def project(app: App, store: str, projections: Sequence[Projection] = PROJECTION
 def work(app: App, stop: threading.Event) -> None:
     """Pull, project, plan and relay until `stop` is set. Returns when every loop has finished what it was at."""
     loops: list[tuple[str, Callable[[], float]]] = [("reader", lambda: _read_all(app))]
-    loops += [("sweep", _sweeper(app))]
+    loops += [("sweep", _sweeper(app)), ("recovery", lambda: _watch(app))]
     loops += [(f"pull {name}", _puller(app, feed)) for name, feed in app.feeds.items()]
     loops += [(f"relay {n}", _relayer(app.relay(n))) for n in range(app.workers)]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
@@ -74,6 +74,16 @@ _IDLE: Final = 0.001
 
 def _read_all(app: App) -> float:
     return 0.0 if sum(project(app, store) for store in app.tenants) else _IDLE
+
+
+_WATCH_SECONDS: Final = 5.0
+
+
+def _watch(app: App) -> float:
+    """Was the database restored under us? No lease is given from then on; here it is said, and written down."""
+    for one in notice(app):
+        _log.error("effects of %s are closed: %s; see `orderflow recover status`", one.store, one.reason)
+    return _WATCH_SECONDS
 
 
 def _relayer(worker: Relay) -> Callable[[], float]:

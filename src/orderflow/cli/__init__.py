@@ -41,6 +41,11 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     "migrate": "running:migrate",
     "rebuild": "checking:rebuild",
     "verify": "checking:verify",
+    "recover": (
+        "After a restore: look orders up, then let effects leave again.",
+        {"status": "recovering:status", "reconcile": "recovering:reconcile", "open": "recovering:open_"},
+    ),
+    "drill": "drill:run",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

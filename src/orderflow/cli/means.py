@@ -32,7 +32,9 @@ from orderflow.cli.plain import plain
 from orderflow.config import ConfigError, Settings
 from orderflow.domain.decisions import IllegalTransition
 from orderflow.orders import UnknownOrderError
+from orderflow.recovery import FeedError, NotReadyError
 from orderflow.store import migrate
+from orderflow.store.durability import UnsafeServerError
 from orderflow.store.embedded import EmbeddedError
 from orderflow.store.log import LogDamagedError
 from orderflow.store.vault import VaultError
@@ -127,6 +129,15 @@ def opened(ctx: typer.Context) -> Iterator[App]:
             composition.close(app)
 
 
+@contextmanager
+def acting(ctx: typer.Context) -> Iterator[App]:
+    """The same for commands that write: a server that forgets is refused, a restore is noticed and said."""
+    with opened(ctx) as app:
+        for one in composition.start(app):
+            complain(f"effects of {one.store} are closed: {one.reason}; see `{means(ctx).command} recover status`")
+        yield app
+
+
 def known_store(app: App, store: str) -> str:
     """`store`, if the settings name it. Raises `Failure`."""
     return one_of("store", store, sorted(app.tenants))
@@ -194,7 +205,7 @@ def explain(error: BaseException) -> tuple[str, int] | None:
             return str(error), error.code
         case ConfigError() | VaultError() | UnknownOrderError():
             return str(error), BAD_INPUT
-        case IllegalTransition() | LogDamagedError():
+        case IllegalTransition() | LogDamagedError() | UnsafeServerError() | NotReadyError() | FeedError():
             return str(error), REFUSED
         case EmbeddedError():
             return str(error), OUT_OF_REACH

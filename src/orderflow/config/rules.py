@@ -14,6 +14,7 @@ from msgspec import Struct
 from orderflow.config.secret import Secret, exposed
 from orderflow.config.shape import Settings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, Mode
+from orderflow.store.durability import RISKS
 
 _LONGEST_NAME: Final = 100
 """It stands in every index, beside an order's id and an event's."""
@@ -22,7 +23,10 @@ _LONGEST_NAME: Final = 100
 def broken(place: str, table: Struct) -> Iterator[str]:
     """Every mistake in a table whose values are right one by one."""
     match table:
-        case Settings(stores=stores):
+        case Settings(stores=stores, unsafe_server=unsafe):
+            for name in unsafe:
+                if name not in RISKS:
+                    yield f"unsafe_server: got {name!r}, expected one of {', '.join(RISKS)}"
             if not stores:
                 yield "stores: name at least one store, as in [stores.acme.glopal] and [stores.acme.shop]"
             for name in stores:

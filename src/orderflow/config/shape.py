@@ -139,5 +139,12 @@ class Settings(Struct, frozen=True):
         ),
     ] = None
     data_dir: Annotated[Path, _is("where orderflow's own Postgres keeps its data")] = Path("~/.local/share/orderflow")
+    unsafe_server: Annotated[
+        tuple[str, ...],
+        _is(
+            "of fsync, full_page_writes and synchronous_commit, what may be off in the database: a power cut loses "
+            "orders, so for trials only"
+        ),
+    ] = ()
     workers: Annotated[int, _is("calls that one `orderflow work` makes at a time", ge=1, le=64)] = 4
     windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()
