@@ -106,12 +106,12 @@ def build(settings: Settings, url: str) -> App:
 def start(app: App) -> list[Recovery]:
     """What comes before anything is written: a server that forgets is refused, one that was restored is noticed.
 
-    Returns the recoveries that keep effects closed. Raises `UnsafeServerError`.
+    Returns the recoveries that keep effects back. Raises `UnsafeServerError`.
     """
     with app.engine.begin() as conn:
         refuse(conn, app.unsafe_server)
     notice(app)
-    return closed(app)
+    return kept_back(app)
 
 
 def notice(app: App) -> list[Recovery]:
@@ -119,8 +119,8 @@ def notice(app: App) -> list[Recovery]:
     return recovery.notice(app.engine, sorted(app.tenants), app.seals)
 
 
-def closed(app: App) -> list[Recovery]:
-    """The recoveries that keep effects closed."""
+def kept_back(app: App) -> list[Recovery]:
+    """The recoveries that keep effects back."""
     with app.engine.begin() as conn:
         found = (epochs.pending(conn, store) for store in sorted(app.tenants))
         return [one for one in found if one is not None]

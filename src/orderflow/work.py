@@ -82,7 +82,7 @@ _WATCH_SECONDS: Final = 5.0
 def _watch(app: App) -> float:
     """Was the database restored under us? No lease is given from then on; here it is said, and written down."""
     for one in notice(app):
-        _log.error("effects of %s are closed: %s; see `orderflow recover status`", one.store, one.reason)
+        _log.error("effects of %s are kept back: %s; see `orderflow recover status`", one.store, one.reason)
     return _WATCH_SECONDS
 
 

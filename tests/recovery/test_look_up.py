@@ -199,7 +199,7 @@ def test_an_intent_that_was_kept_is_resolved_by_its_own_look_ups(stage: Stage, p
     stage.finish(call)
     again = past.restored(stage, kept)
     assert started(again)
-    again.live(300)  # look-ups go on while effects are closed
+    again.live(300)  # look-ups go on while effects are kept back
     assert again.names(order_id, "draft")[-1] == "EffectDelivered"
     assert reconcile(again) == {}
     reopen(again)
@@ -230,7 +230,7 @@ def test_a_shop_that_shows_nothing_is_asked_twice(stage: Stage, past: Past) -> N
     assert len(asked) == 2
 
 
-def test_what_could_not_be_looked_up_keeps_effects_closed_or_is_left_out(stage: Stage, past: Past) -> None:
+def test_what_could_not_be_looked_up_keeps_effects_back_or_is_left_out(stage: Stage, past: Past) -> None:
     order_id, other = placed(stage), placed(stage)
     kept = past.keep(stage)
     stage.rest()

@@ -106,7 +106,7 @@ def test_no_worker_sends_anything_once_the_server_is_another_even_before_anybody
     assert [row.state for row in again.rows(order_id, "draft")] == ["planned"]
 
 
-def test_while_effects_are_closed_feeds_are_read_and_questions_asked(stage: Stage, past: Past) -> None:
+def test_while_effects_are_kept_back_feeds_are_read_and_questions_asked(stage: Stage, past: Past) -> None:
     order_id = stage.place()
     stage.news()
     again = past.restored(stage, past.keep(stage))

@@ -134,7 +134,7 @@ def acting(ctx: typer.Context) -> Iterator[App]:
     """The same for commands that write: a server that forgets is refused, a restore is noticed and said."""
     with opened(ctx) as app:
         for one in composition.start(app):
-            complain(f"effects of {one.store} are closed: {one.reason}; see `{means(ctx).command} recover status`")
+            complain(f"effects of {one.store} are kept back: {one.reason}; see `{means(ctx).command} recover status`")
         yield app
 
 

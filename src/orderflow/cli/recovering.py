@@ -35,7 +35,7 @@ Without = Annotated[
 def status(ctx: typer.Context, *, store: InStore = None, as_json: means.AsJson = False) -> None:
     """Say whether effects are open, and if not: why, and how many orders are still to be looked up.
 
-    Exit code 1 while effects of a store are closed.
+    Exit code 1 while effects of a store are kept back.
     """
     with means.opened(ctx) as app:
         composition.notice(app)
@@ -46,7 +46,7 @@ def status(ctx: typer.Context, *, store: InStore = None, as_json: means.AsJson =
         for one in found:
             for line in _lines(one, means.means(ctx).command):
                 means.say(line)
-    if any(one["closed"] for one in found):
+    if any(one["kept_back"] for one in found):
         raise typer.Exit(means.REFUSED)
 
 
@@ -54,12 +54,12 @@ def _standing(app: App, store: str) -> dict[str, Any]:
     with app.engine.begin() as conn:
         newest, epoch = epochs.newest(conn, store), epochs.current(conn, store)
         left_out = epochs.orders_left_out(conn, store)
-        closed = newest is not None and newest.opened_at is None
-        orders = recovery.progress_of(conn, newest) if newest is not None and closed else None
+        kept_back = newest is not None and newest.opened_at is None
+        orders = recovery.progress_of(conn, newest) if newest is not None and kept_back else None
     return {
         "store": store,
         "epoch": epoch,
-        "closed": closed,
+        "kept_back": kept_back,
         "recovery": newest,
         "orders": orders,
         "left_out": left_out,
@@ -69,7 +69,7 @@ def _standing(app: App, store: str) -> dict[str, Any]:
 def _lines(one: dict[str, Any], command: str) -> list[str]:
     store, newest, orders, left_out = one["store"], one["recovery"], one["orders"], one["left_out"]
     lines = []
-    if not one["closed"]:
+    if not one["kept_back"]:
         lines.append(f"{store}: effects are open, in epoch {one['epoch']}")
         if newest is not None:
             opened = f"opened {means.moment(newest.opened_at)} by {newest.opened_by}: {newest.why}"
@@ -77,7 +77,7 @@ def _lines(one: dict[str, Any], command: str) -> list[str]:
     else:
         read = "was read to its end" if newest.read_to is not None else "is still to be read to its end"
         lines += [
-            f"{store}: effects are closed since {means.moment(newest.noticed_at)}: {newest.reason}",
+            f"{store}: effects are kept back since {means.moment(newest.noticed_at)}: {newest.reason}",
             f"    epoch {newest.epoch} begins behind position {newest.fork}; Glopal's feed {read}",
             f"    {orders.concerned} orders may have lost something, {orders.looked_up} of them are looked up",
         ]
@@ -108,7 +108,7 @@ def reconcile(ctx: typer.Context, *, store: InStore = None, as_json: means.AsJso
             means.say(f"{one['store']}: {one['new_events']} new events; {one['looked_up']} orders looked up")
         for order_id, problem in one["problems"].items():
             means.complain(f"{one['store']}/{order_id} could not be looked up: {problem}")
-        if not as_json and one["closed"] and not one["problems"]:
+        if not as_json and one["kept_back"] and not one["problems"]:
             means.say(f'    next: {means.means(ctx).command} recover open {one["store"]} --why "..."')
     if any(one["problems"] for one in told):
         raise typer.Exit(means.REFUSED)
@@ -132,8 +132,8 @@ def reconciled(app: App, store: str, *, quiet: bool) -> dict[str, Any] | None:
     problems = _look_up_all(app, newest, left)
     _project(app, store)
     looked_up = len(left) - len(problems)
-    closed = pending is not None
-    return {"store": store, "new_events": new, "looked_up": looked_up, "problems": problems, "closed": closed}
+    kept_back = pending is not None
+    return {"store": store, "new_events": new, "looked_up": looked_up, "problems": problems, "kept_back": kept_back}
 
 
 def _project(app: App, store: str) -> None:
@@ -179,7 +179,7 @@ def open_(
 ) -> None:
     """Let effects of a store leave again. Refused while orders remain that were not looked up.
 
-    Orders left out by name stay closed until `recover reconcile` has looked them up.
+    Orders left out by name are kept back until `recover reconcile` has looked them up.
     """
     with means.acting(ctx) as app:
         name = means.known_store(app, store)

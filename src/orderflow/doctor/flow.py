@@ -81,7 +81,7 @@ def _recovery(conn: sa.Connection, store: str, command: str) -> Finding:
     pending = epochs.pending(conn, store)
     if pending is not None or moved:
         why = pending.reason if pending is not None else ", ".join(moved)
-        return failure("recovery", f"effects are closed: {why}", mend, store)
+        return failure("recovery", f"effects are kept back: {why}", mend, store)
     left = epochs.orders_left_out(conn, store)
     if left:
         return warning("recovery", f"no effect leaves for {len(left)} orders that were left out", mend, store)

@@ -1,10 +1,10 @@
 """Recovery: after a restore the world is ahead of the log, so orders are looked up before anything is sent again.
 
-It never guesses: what could not be looked up keeps effects closed, or is left out by name.
+It never guesses: what could not be looked up keeps effects back, or is left out by name.
 
 `notice` compares the database with its server at the last start and with the newest seal; where it is not where it was,
-a new epoch begins and closes the store's effects for every worker. `read_feed` and `look_up` make up for what was lost,
-`remaining` says what is still to be done, and `reopen` is a person's word that effects may leave.
+a new epoch begins, and the store's effects are kept back from every worker. `read_feed` and `look_up` make up for what
+was lost, `remaining` says what is still to be done, and `reopen` is a person's word that effects may leave.
 """
 
 from orderflow.recovery.feed import FeedError, read_feed

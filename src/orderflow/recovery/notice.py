@@ -1,6 +1,6 @@
 """Noticing that the database is not where it was: another server, another timeline, or behind its own seal.
 
-It never opens anything; noticing closes the effects of the stores concerned, and begins a new epoch of their logs.
+It never opens anything; noticing keeps the effects of the stores concerned back, and begins a new epoch of their logs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which orders are still to be looked up after a restore, and the word that opens effects again.
 
-It never opens an epoch over an order that was not looked up, unless that order is left out by name and stays closed.
+It never opens an epoch over an order that was not looked up, unless that order is left out by name and is kept back.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from orderflow.store.epochs import Recovery
 
 
 class NotReadyError(Exception):
-    """Effects stay closed: the text says what is still to be done. `remaining` are orders that were not looked up."""
+    """Effects stay back: the text says what is still to be done. `remaining` are orders that were not looked up."""
 
     def __init__(self, text: str, remaining: Sequence[str] = ()) -> None:
         self.remaining = tuple(remaining)
@@ -92,7 +92,7 @@ def _values(recovery: Recovery) -> dict[str, object]:
 
 
 def reopen(engine: sa.Engine, store: str, *, by: str, why: str, without: Collection[str] = ()) -> Recovery:
-    """Let effects leave again. Orders in `without` stay closed until they were looked up after all.
+    """Let effects leave again. Orders in `without` are kept back until they were looked up after all.
 
     Raises `NotReadyError` while orders remain that are not among them, and for a name that does not remain.
     """

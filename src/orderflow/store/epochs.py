@@ -25,7 +25,7 @@ EFFECTS_OPEN: Final = f"""
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A fork that was noticed. Effects are closed while `opened_at` is None.
+    """A fork that was noticed. Effects are kept back while `opened_at` is None.
 
     `fork` is the last position that was kept, `read_to` the head once Glopal's feed had been read to its end again:
     only orders known by then can have lost something. `sealed_size` and `sealed_chain` are of the seal known then.
@@ -62,7 +62,7 @@ def newest(conn: sa.Connection, store: str) -> Recovery | None:
 
 
 def pending(conn: sa.Connection, store: str) -> Recovery | None:
-    """The recovery that keeps effects closed, if one does."""
+    """The recovery that keeps effects back, if one does."""
     found = newest(conn, store)
     return found if found is not None and found.opened_at is None else None
 
@@ -70,7 +70,7 @@ def pending(conn: sa.Connection, store: str) -> Recovery | None:
 def begin(
     conn: sa.Connection, store: str, reason: str, sealed_size: int | None, sealed_chain: bytes | None, above: int
 ) -> int:
-    """Begin the next epoch of `store`, numbered above `above`, and close its effects. Returns the epoch."""
+    """Begin the next epoch of `store`, numbered above `above`, and keep its effects back. Returns the epoch."""
     epoch: int = conn.execute(_BEGIN, {"store": store, "above": above}).scalar_one()
     row = {"store": store, "epoch": epoch, "reason": reason, "size": sealed_size, "chain": sealed_chain}
     conn.execute(_NOTICE, row)

@@ -29,7 +29,7 @@ from orderflow.store.tables import events, outbox
 
 _PATIENCE: Final = 60.0
 """Seconds that anything may take at most."""
-_CLOSED_SECONDS: Final = 3.0
+_WATCHED_SECONDS: Final = 3.0
 """For so long a worker runs on the restored database, and must send nothing."""
 
 
@@ -75,7 +75,7 @@ def perform(world: World, story: Story) -> list[Check]:
             story.tell(
                 f"The backup is restored to that moment: the log ends at position {log.head(conn, STORE)} again."
             )
-        checks = [_closed(world, story, app)]
+        checks = [_kept_back(world, story, app)]
         _recovered(world, story, app)
         return [*checks, *_judged(world, app)]
 
@@ -124,19 +124,21 @@ def _time_to_be_lost(world: World, story: Story, app: App) -> None:
 # --- after the loss -------------------------------------------------------------------------------------------------
 
 
-def _closed(world: World, story: Story, app: App) -> Check:
+def _kept_back(world: World, story: Story, app: App) -> Check:
     """Nothing leaves until somebody says so."""
     found = composition.start(app)
     if len(found) != 1:
         raise DrillError("the restore was not noticed")
     story.tell(f"orderflow starts: {found[0].reason}.")
-    story.tell(f"Epoch {found[0].epoch} begins behind position {found[0].fork}; effects are closed, for every worker.")
+    story.tell(
+        f"Epoch {found[0].epoch} begins behind position {found[0].fork}; effects are kept back, for every worker."
+    )
     writes, reads = world.calls["writes"], world.calls["reads"]
     with working(app):
         world.place(ready=True)
-        time.sleep(_CLOSED_SECONDS)
+        time.sleep(_WATCHED_SECONDS)
     sent, asked = world.calls["writes"] - writes, world.calls["reads"] - reads
-    story.tell(f"A worker runs for {_CLOSED_SECONDS:.0f} s, and one more order comes: {asked} questions are asked,")
+    story.tell(f"A worker runs for {_WATCHED_SECONDS:.0f} s, and one more order comes: {asked} questions are asked,")
     with app.engine.begin() as conn:
         due = conn.scalar(sa.select(sa.func.count()).select_from(outbox).where(~outbox.c.reads))
     story.tell(f"{sent} requests sent that change anything; {due} effects are due by what the log knows, and wait.")
@@ -146,7 +148,7 @@ def _closed(world: World, story: Story, app: App) -> Check:
         story.tell(f"recover open: refused. {error}.")
     else:
         raise DrillError("effects could be opened before orders were looked up")
-    return Check("nothing left while effects were closed", [f"{sent} requests that change things"] if sent else ())
+    return Check("nothing left while effects were kept back", [f"{sent} requests that change things"] if sent else ())
 
 
 def _recovered(world: World, story: Story, app: App) -> None:
@@ -171,9 +173,8 @@ def _recovered(world: World, story: Story, app: App) -> None:
                 world.glopal.ready(STORE, order_id)
         world.place(ready=True)
         _until(lambda: world.accepted() == len(world.orders) - 1 and not at_rest(app), "the rest")
-    story.tell(
-        f"Every buyer pays, and one more order comes. {world.made()} shop orders were ever made for {len(world.orders)} orders."
-    )
+    made, orders = world.made(), len(world.orders)
+    story.tell(f"Every buyer pays, and one more order comes: {made} shop orders were ever made for {orders} orders.")
     story.tell(f"A reader of the lost events is told: {_told(world, app)}.")
 
 
