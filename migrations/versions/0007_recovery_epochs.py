@@ -36,7 +36,6 @@ CREATE TABLE orderflow.recoveries (
     opened_by text,
     why text,
     CONSTRAINT recoveries_pkey PRIMARY KEY (store, epoch),
-    CONSTRAINT recoveries_epoch FOREIGN KEY (store, epoch) REFERENCES orderflow.epochs (store, epoch),
     CONSTRAINT recoveries_opened CHECK (
         (opened_at IS NULL) = (opened_by IS NULL) AND (opened_at IS NULL) = (why IS NULL)
         AND (opened_at IS NULL OR read_to IS NOT NULL))

@@ -35,7 +35,7 @@ def checked(url: str, settings: Settings, command: str) -> Iterator[Finding]:
             yield _role(conn)
             yield _schema(url, command)
             yield _encoding(conn)
-            yield _durable(conn, settings)
+            yield _durable(conn)
             yield _writable(conn)
             yield _room(conn, settings)
             yield _tls(conn, url)
@@ -84,13 +84,12 @@ def _encoding(conn: sa.Connection) -> Finding:
     return failure("encoding", f"{found} cannot hold every text", "make the database anew WITH ENCODING 'UTF8'")
 
 
-def _durable(conn: sa.Connection, settings: Settings) -> Finding:
+def _durable(conn: sa.Connection) -> Finding:
     off = durability.unsafe(conn)
     if not off:
         return ok("durability", f"{', '.join(durability.RISKS)} are on")
     mend = f"set {', '.join(f'{name} = on' for name in off)} in postgresql.conf"
-    allowed = set(off) <= set(settings.unsafe_server)
-    return (warning if allowed else failure)("durability", durability.told(off), mend)
+    return failure("durability", durability.told(off), mend)
 
 
 def _writable(conn: sa.Connection) -> Finding:

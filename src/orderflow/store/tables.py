@@ -63,7 +63,6 @@ recoveries = sa.Table(
     _text("opened_by", null=True),
     _text("why", null=True),
     sa.PrimaryKeyConstraint("store", "epoch"),
-    sa.ForeignKeyConstraint(["store", "epoch"], [epochs.c.store, epochs.c.epoch], name="recoveries_epoch"),
 )
 
 left_out = sa.Table(
