@@ -19,9 +19,7 @@ RISKS: Final = {
 
 def unsafe(conn: sa.Connection) -> tuple[str, ...]:
     """Those of `RISKS` that are off in the transaction of `conn`: role, database and session have their say in it."""
-    shown = (f"current_setting('{name}') AS {name}" for name in RISKS)
-    found = conn.exec_driver_sql(f"SELECT {', '.join(shown)}").one()
-    return tuple(name for name, value in zip(RISKS, found, strict=True) if value == "off")
+    return tuple(name for name in RISKS if conn.exec_driver_sql(f"SHOW {name}").scalar_one() == "off")
 
 
 class UnsafeServerError(Exception):
