@@ -262,6 +262,22 @@ def test_what_could_not_be_looked_up_keeps_effects_back_or_is_left_out(stage: St
     assert [one.state for one in again.made(order_id)] == ["order"]
 
 
+def test_an_order_left_out_once_can_be_left_out_again(stage: Stage, past: Past) -> None:
+    order_id = placed(stage)
+    again = past.restored(stage, past.keep(stage))
+    for _ in range(2):
+        assert started(again)
+        again.clock.wait(LATE)
+        again.to_shop.instead = lambda _wire: Response(503)
+        assert list(reconcile(again)) == [order_id]
+        reopen(again, order_id)
+        with again.engine.begin() as conn:
+            conn.exec_driver_sql("DELETE FROM orderflow.servers")
+            conn.exec_driver_sql("INSERT INTO orderflow.servers VALUES (1, 1, 1, 1)")
+    with again.engine.begin() as conn:
+        assert epochs.orders_left_out(conn, again.store) == [order_id]
+
+
 def test_without_any_look_up_a_second_order_would_be_made(stage: Stage, past: Past) -> None:
     """What all this is for: the test that would fail if the tests above could not."""
     order_id = placed(stage)

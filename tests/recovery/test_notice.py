@@ -82,6 +82,19 @@ def test_the_next_epoch_is_above_every_one_that_was_seen_outside(stage: Stage) -
     assert noticed.epoch == 5
 
 
+def test_what_a_hardened_server_does_not_tell_cannot_differ(stage: Stage, past: Past, database_url: str) -> None:
+    stage.drafted()
+    kept = past.keep(stage)
+    again = past.restored(stage, kept)
+    owner = sa.create_engine(sa.make_url(database_url).set(database=kept), poolclass=sa.NullPool)
+    with owner.begin() as conn:
+        conn.exec_driver_sql("REVOKE EXECUTE ON FUNCTION pg_control_system(), pg_current_wal_lsn() FROM PUBLIC")
+    with again.engine.begin() as conn:
+        assert (server.here(conn).system_identifier, server.here(conn).timeline) == (0, 0)
+    assert len(started(again)) == 1
+    assert started(again) == []
+
+
 def test_an_empty_log_may_have_lost_everything(stage: Stage, past: Past) -> None:
     again = past.restored(stage, past.keep(stage))
     [noticed] = started(again)

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 
 from orderflow.store import log
 from orderflow.store.server import STAYED
@@ -115,7 +116,7 @@ def note_opened(conn: sa.Connection, recovery: Recovery, by: str, why: str) -> N
 def leave_out(conn: sa.Connection, recovery: Recovery, order_id: str, by: str, why: str) -> None:
     """Open the epoch without this order: no effect leaves for it until it was looked up."""
     row = {"store": recovery.store, "order_id": order_id, "epoch": recovery.epoch, "by": by, "why": why}
-    conn.execute(sa.insert(left_out).values(row))
+    conn.execute(insert(left_out).values(row).on_conflict_do_nothing())  # one of an earlier recovery stays as it is
 
 
 def take_in(conn: sa.Connection, store: str, order_id: str) -> None:
