@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -20,7 +20,8 @@ from orderflow.app import App
 from orderflow.cli import means
 from orderflow.cli.checking import bar
 from orderflow.cli.means import InStore
-from orderflow.store import epochs
+from orderflow.projections.planner import Planner
+from orderflow.store import epochs, log, progress
 from orderflow.store.epochs import Recovery
 
 Why = Annotated[str, typer.Option("--why", help="The reason, for others to read.", show_default=False)]
@@ -137,8 +138,20 @@ def reconciled(app: App, store: str, *, quiet: bool) -> dict[str, Any] | None:
 
 
 def _project(app: App, store: str) -> None:
-    while worker.project(app, store):
-        pass
+    """Bring the read models and the planner to where the log stands now; a running worker may do a part of it."""
+    with app.engine.begin() as conn:
+        head = log.head(conn, store)
+    while True:
+        if worker.project(app, store):
+            continue
+        with app.engine.begin() as conn:
+            places = progress.positions(conn, [*(one.name for one in composition.PROJECTIONS), Planner.name], store)
+        if min(places.values()) >= head:
+            return
+        time.sleep(_PAUSE)  # a worker reads right now
+
+
+_PAUSE: Final = 0.05
 
 
 def _wait(app: App, newest: Recovery, *, quiet: bool) -> None:

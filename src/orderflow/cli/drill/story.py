@@ -30,7 +30,7 @@ from orderflow.store.tables import events, outbox
 _PATIENCE: Final = 60.0
 """Seconds that anything may take at most."""
 _WATCHED_SECONDS: Final = 3.0
-"""For so long a worker runs on the restored database, and must send nothing."""
+"""For so long a worker runs on the restored database while effects are due, and must send nothing."""
 
 
 class DrillError(Exception):
@@ -136,12 +136,13 @@ def _kept_back(world: World, story: Story, app: App) -> Check:
     writes, reads = world.calls["writes"], world.calls["reads"]
     with working(app):
         world.place(ready=True)
+        _until(lambda: _due(app) >= 4, "effects that are due")
         time.sleep(_WATCHED_SECONDS)
     sent, asked = world.calls["writes"] - writes, world.calls["reads"] - reads
-    story.tell(f"A worker runs for {_WATCHED_SECONDS:.0f} s, and one more order comes: {asked} questions are asked,")
-    with app.engine.begin() as conn:
-        due = conn.scalar(sa.select(sa.func.count()).select_from(outbox).where(~outbox.c.reads))
-    story.tell(f"{sent} requests sent that change anything; {due} effects are due by what the log knows, and wait.")
+    story.tell(
+        f"A worker goes on, and one more order comes: {asked} questions are asked, and {sent} requests sent that"
+    )
+    story.tell(f"change anything. {_due(app)} effects are due by what the log knows, and wait.")
     try:
         recovery.reopen(app.engine, STORE, by="drill", why="too early")
     except recovery.NotReadyError as error:
@@ -149,6 +150,12 @@ def _kept_back(world: World, story: Story, app: App) -> Check:
     else:
         raise DrillError("effects could be opened before orders were looked up")
     return Check("nothing left while effects were kept back", [f"{sent} requests that change things"] if sent else ())
+
+
+def _due(app: App) -> int:
+    """How many effects are planned."""
+    with app.engine.begin() as conn:
+        return conn.scalar(sa.select(sa.func.count()).select_from(outbox).where(~outbox.c.reads)) or 0
 
 
 def _recovered(world: World, story: Story, app: App) -> None:
