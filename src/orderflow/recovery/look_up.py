@@ -29,7 +29,7 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.order import Order
 from orderflow.domain.policy import Mode, StorePolicy, in_scope
-from orderflow.orders import Fact, RaceError, ahead, load
+from orderflow.orders import Fact, RaceError, ahead, commit, load
 from orderflow.recovery.reopening import source_id
 from orderflow.relay import Call, Relay, Reply, attempts, observed, perform
 from orderflow.relay.work import Turn
@@ -146,11 +146,11 @@ def _record(conn: sa.Connection, relay: Relay, recovery: Recovery, answers: list
     if problem is not None:
         return problem
     now: datetime = conn.execute(sa.select(sa.func.orderflow.wall_clock())).scalar_one()
-    after = turn.ahead(facts, now)
+    after = ahead(turn.order, [fact.event for fact in facts], now)
     for number, event in enumerate(_lost(turn.order, after, turn.policy, _Lost(relay, recovery, now))):
         facts.append(Fact(event, f"{own}:lost:{number + 1}"))
     epochs.take_in(conn, recovery.store, row.key.order_id)
-    turn.commit(*facts)
+    commit(conn, relay.vault, row.key.store, row.key.order_id, turn.order, facts)
     return None
 
 
