@@ -18,7 +18,7 @@ PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 SERVER_15 ?= postgresql+psycopg://postgres@127.0.0.1:5432/postgres
 SEED ?= 0
 
-.PHONY: help setup setup-dev demo test test-fast test-15 test-pythons simulate lint types imports migrations docs build check check-wheel lock clean
+.PHONY: help setup setup-dev demo drill test test-fast test-15 test-pythons simulate lint types imports migrations docs build check check-wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ setup-dev: $(VENV)/.dev ## Add to .venv what tests and checks need
 
 demo: setup ## Start everything with a fake Glopal and a fake shop, and walk orders through it
 	@$(BIN)/orderflow demo $(ARGS)
+
+drill: setup ## Lose a database and restore it to an earlier moment: nothing may be lost or done twice
+	@$(BIN)/orderflow drill $(ARGS)
 
 test: setup-dev ## Run every test (ARGS="-k name" passes options to pytest)
 	@$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal $(ARGS)

@@ -7,7 +7,7 @@ MACs in the log do not change with it.
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 APP_ROLE = "orderflow_app"
 

@@ -19,8 +19,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from orderflow import config, erasure
-from orderflow.audit import note, seals
+from orderflow import config, erasure, recovery
+from orderflow.audit import note, sealer, seals
 from orderflow.audit.exporters import Address, Command, Exporter, Folder
 from orderflow.audit.note import NoteError, PublicKey
 from orderflow.audit.sealer import Sealing
@@ -42,9 +42,12 @@ from orderflow.projections.effects import Effects
 from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
 from orderflow.projections.timeline import Timeline
+from orderflow.recovery import Seals, no_seals
 from orderflow.relay import Relay, Tenant, Windows
-from orderflow.store import embedded
+from orderflow.store import embedded, epochs
 from orderflow.store.connect import connect
+from orderflow.store.durability import refuse
+from orderflow.store.epochs import Recovery
 from orderflow.store.signing import SigningKey
 from orderflow.store.vault import Vault, VaultError, in_database, master_key, of_text, open_vault
 
@@ -75,6 +78,8 @@ class App:
     poll_seconds: Dict[str, float]
     sealing: Sealing | None = None
     erasures: Erasures | None = None
+    unsafe_server: tuple[str, ...] = ()
+    seals: Seals = no_seals
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -120,6 +125,7 @@ def build(settings: Settings, url: str) -> App:
     pool_size = settings.workers + len(settings.stores) + 4
     engine, keys_at = connect(url, pool_size=pool_size), config.vault_url(settings)
     keys_engine = None if keys_at is None else connect(keys_at, pool_size=pool_size)
+    sealed_by = sealing(settings.seal)
     return App(
         engine=engine,
         vault=in_database(_vault(settings, keys_engine), engine),
@@ -128,9 +134,34 @@ def build(settings: Settings, url: str) -> App:
         windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
-        sealing=sealing(settings.seal),
+        sealing=sealed_by,
         erasures=erasures(settings),
+        unsafe_server=settings.unsafe_server,
+        seals=no_seals if sealed_by is None else partial(sealer.newest_outside, sealed_by),
     )
+
+
+def start(app: App) -> list[Recovery]:
+    """What comes before anything is written: a server that forgets is refused, one that was restored is noticed.
+
+    Returns the recoveries that keep effects back. Raises `UnsafeServerError`.
+    """
+    with app.engine.begin() as conn:
+        refuse(conn, app.unsafe_server)
+    notice(app)
+    return kept_back(app)
+
+
+def notice(app: App) -> list[Recovery]:
+    """Compare the database with its server at the last start and with its seals; what was noticed now."""
+    return recovery.notice(app.engine, sorted(app.tenants), app.seals)
+
+
+def kept_back(app: App) -> list[Recovery]:
+    """The recoveries that keep effects back."""
+    with app.engine.begin() as conn:
+        found = (epochs.pending(conn, store) for store in sorted(app.tenants))
+        return [one for one in found if one is not None]
 
 
 def mistakes(settings: Settings) -> Iterator[str]:

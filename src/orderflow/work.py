@@ -15,7 +15,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from orderflow import intake
-from orderflow.app import PROJECTIONS, App
+from orderflow.app import PROJECTIONS, App, notice
 from orderflow.audit import sealer
 from orderflow.audit.sealer import Sealing
 from orderflow.intake import Feed
@@ -42,6 +42,7 @@ def work(app: App, stop: threading.Event) -> None:
     loops: list[tuple[str, Callable[[], object]]] = [
         ("reader", _reader(app, bell, stop)),
         ("sweep", _sweeper(app, bell, stop)),
+        ("recovery", _watcher(app, stop)),
         *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
         ("prepare", crew.prepare_some),
         ("bell", partial(link, app.engine, bell, stop)),
@@ -95,6 +96,21 @@ def _reader(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
             stop.wait(began + _PACE - time.monotonic())
         else:
             bell.wait(Topic.FACTS, heard)
+
+    return turn
+
+
+_WATCH_SECONDS: Final = 5.0
+
+
+def _watcher(app: App, stop: threading.Event) -> Callable[[], None]:
+    """Was the database restored under us? No lease is given from then on; here it is said, and written down."""
+
+    def turn() -> None:
+        if stop.wait(_WATCH_SECONDS):
+            return
+        for one in notice(app):
+            _log.error("effects of %s are kept back: %s; see `orderflow recover status`", one.store, one.reason)
 
     return turn
 

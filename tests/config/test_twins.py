@@ -11,7 +11,13 @@ from orderflow.config.keys import Kind, keys_of
 from orderflow.config.page import TABLES
 
 WORTH = {"bool": "true", "int": "7", "float": "7.5", "datetime": "2026-01-01T00:00:00Z", "tuple": "a, b", "dict": "{}"}
-ODD = {"mode": "observe", "on_refusal": "cancel", "import_currency": "order", "base_currency": "EUR"}
+ODD = {
+    "mode": "observe",
+    "on_refusal": "cancel",
+    "import_currency": "order",
+    "base_currency": "EUR",
+    "unsafe_server": "fsync",
+}
 
 
 def singles():

@@ -31,6 +31,7 @@ SETTINGS = """
 master_key_file = "{home}/master.key"
 data_dir = "{home}/data"
 workers = 3
+unsafe_server = ["fsync", "full_page_writes", "synchronous_commit"]
 {database}
 
 [windows]

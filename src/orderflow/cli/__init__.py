@@ -56,6 +56,11 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
         {"status": "keys:status", "rotate": "keys:rotate"},
     ),
     "erase": "erasing:erase",
+    "recover": (
+        "After a restore: look orders up, then let effects leave again.",
+        {"status": "recovering:status", "reconcile": "recovering:reconcile", "open": "recovering:open_"},
+    ),
+    "drill": "drill:run",
     "doctor": "doctor:doctor",
     "map": "mapping:map_",
     "routes": "routes:routes",

@@ -100,7 +100,7 @@ def _given(name: str, text: str) -> str:
 
 def _handle(ctx: typer.Context, order: str, command: Command, command_id: str, *, as_json: bool) -> None:
     """Decide and record; say what was written."""
-    with means.opened(ctx) as app:
+    with means.acting(ctx) as app:
         with app.engine.connect() as conn:
             place = find(app, conn, order)
         handled = handle(app.engine, app.vault, place.store, place.order_id, command, command_id or str(uuid4()))

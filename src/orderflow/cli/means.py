@@ -34,7 +34,9 @@ from orderflow.domain.decisions import IllegalTransition
 from orderflow.erasure import OpenIntentError
 from orderflow.erasure.receipts import RegisterError
 from orderflow.orders import UnknownOrderError
+from orderflow.recovery import FeedError, NotReadyError
 from orderflow.store import migrate
+from orderflow.store.durability import UnsafeServerError
 from orderflow.store.embedded import EmbeddedError
 from orderflow.store.log import LogDamagedError
 from orderflow.store.vault import VaultError
@@ -132,6 +134,15 @@ def opened(ctx: typer.Context) -> Iterator[App]:
             composition.close(app)
 
 
+@contextmanager
+def acting(ctx: typer.Context) -> Iterator[App]:
+    """The same for commands that write: a server that forgets is refused, a restore is noticed and said."""
+    with opened(ctx) as app:
+        for one in composition.start(app):
+            complain(f"effects of {one.store} are kept back: {one.reason}; see `{means(ctx).command} recover status`")
+        yield app
+
+
 def known_store(app: App, store: str) -> str:
     """`store`, if the settings name it. Raises `Failure`."""
     return one_of("store", store, sorted(app.tenants))
@@ -200,6 +211,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
         case ConfigError() | VaultError() | UnknownOrderError():
             return str(error), BAD_INPUT
         case IllegalTransition() | LogDamagedError() | OpenIntentError() | RegisterError():
+            return str(error), REFUSED
+        case UnsafeServerError() | NotReadyError() | FeedError():
             return str(error), REFUSED
         case EmbeddedError():
             return str(error), OUT_OF_REACH

@@ -87,7 +87,7 @@ def work(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
             os._exit(exits.INTERRUPTED)  # safe at any moment: an intent without outcome is looked up later
         stop.set()
 
-    with means.opened(ctx) as app:
+    with means.acting(ctx) as app:
         back = len(composition.returned(app))
         if back and app.erasures is not None:
             again = f"{means.means(ctx).command} erase --reapply {app.erasures.path} --yes"
@@ -124,7 +124,7 @@ def pull(
 
     Every page is recorded with the place behind it, so that after an interruption the next pull goes on from there.
     """
-    with means.opened(ctx) as app, bar() as shown:
+    with means.acting(ctx) as app, bar() as shown:
         done = [_pull(app, name, shown, once=once) for name in means.stores(app, store)]
     if as_json:
         means.print_json(done)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from orderflow.config.secret import Secret, exposed
 from orderflow.config.shape import SealSettings, Settings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, Mode
+from orderflow.store.durability import RISKS
 
 _LONGEST_NAME: Final = 100
 """It stands in every index, beside an order's id and an event's."""
@@ -22,9 +23,12 @@ _LONGEST_NAME: Final = 100
 def broken(place: str, table: Struct) -> Iterator[str]:
     """Every mistake in a table whose values are right one by one."""
     match table:
-        case Settings(stores=stores):
+        case Settings(stores=stores, unsafe_server=unsafe):
             if table.master_key is None and table.master_key_file is None:
                 yield "master_key_file: is missing: give it (a path), or master_key (a secret)"
+            for name in unsafe:
+                if name not in RISKS:
+                    yield f"unsafe_server: got {name!r}, expected one of {', '.join(RISKS)}"
             if not stores:
                 yield "stores: name at least one store, as in [stores.acme.glopal] and [stores.acme.shop]"
             for name in stores:

@@ -193,6 +193,13 @@ class Settings(Struct, frozen=True, kw_only=True):
         Path | None,
         _is("the register of erasures, kept away from the database", "erasures.jsonl"),
     ] = None
+    unsafe_server: Annotated[
+        tuple[str, ...],
+        _is(
+            "of fsync, full_page_writes and synchronous_commit, what may be off in the database: a power cut loses "
+            "orders, so for trials only"
+        ),
+    ] = ()
     workers: Annotated[int, _is("calls that one `orderflow work` makes at a time", ge=1, le=64)] = 4
     windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()
     seal: Annotated[SealSettings, _is("seals of the logs")] = SealSettings()

@@ -14,15 +14,10 @@ from sqlalchemy.exc import DBAPIError
 
 from orderflow.config import Settings
 from orderflow.doctor.finding import Finding, failure, ok, warning
-from orderflow.store import migrate
+from orderflow.store import durability, migrate
 from orderflow.store.connect import APP_ROLE
 
 OLDEST, NEWEST = 15, 18
-_DURABLE: Final = {
-    "fsync": "a power cut may damage everything",
-    "full_page_writes": "a power cut may damage pages",
-    "synchronous_commit": "what was acknowledged may be lost",
-}
 _OVERFLOW: Final = 10
 """How many connections beyond its pool an engine may open (SQLAlchemy's default)."""
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -90,11 +85,11 @@ def _encoding(conn: sa.Connection) -> Finding:
 
 
 def _durable(conn: sa.Connection) -> Finding:
-    off = [name for name in _DURABLE if _show(conn, name) == "off"]
+    off = durability.unsafe(conn)
     if not off:
-        return ok("durability", f"{', '.join(_DURABLE)} are on")
-    told = "; ".join(f"{name} is off: {_DURABLE[name]}" for name in off)
-    return failure("durability", told, f"set {', '.join(f'{name} = on' for name in off)} in postgresql.conf")
+        return ok("durability", f"{', '.join(durability.RISKS)} are on")
+    mend = f"set {', '.join(f'{name} = on' for name in off)} in postgresql.conf"
+    return failure("durability", durability.told(off), mend)
 
 
 def _writable(conn: sa.Connection) -> Finding:

@@ -16,7 +16,7 @@ from orderflow.doctor import sealed
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.domain import machine
 from orderflow.projections.planner import Planner
-from orderflow.store import log, progress
+from orderflow.store import epochs, log, progress, server
 from orderflow.store.applied import flaws
 from orderflow.store.vault import opens
 
@@ -31,6 +31,7 @@ def checked(conn: sa.Connection, app: App, store: str, command: str) -> Iterator
     now = _now(conn)
     yield _master_key(conn, app, store)
     yield _pull(conn, app, store, now, command)
+    yield _recovery(conn, store, command)
     yield _pauses(conn, store, command)
     yield _readers(conn, store, command)
     yield _completeness(conn, store, command)
@@ -69,6 +70,19 @@ def _pull(conn: sa.Connection, app: App, store: str, now: datetime, command: str
         return warning("feed", since, mend, store)
     read = now - last <= app.longest_silence(store)
     return ok("feed", since, store) if read else failure("feed", since, mend, store)
+
+
+def _recovery(conn: sa.Connection, store: str, command: str) -> Finding:
+    mend, last = f"see `{command} recover status`", server.last_seen(conn)
+    moved = [] if last is None else list(server.differences(last, server.here(conn)))
+    pending = epochs.pending(conn, store)
+    if pending is not None or moved:
+        why = pending.reason if pending is not None else ", ".join(moved)
+        return failure("recovery", f"effects are kept back: {why}", mend, store)
+    left = epochs.orders_left_out(conn, store)
+    if left:
+        return warning("recovery", f"no effect leaves for {len(left)} orders that were left out", mend, store)
+    return ok("recovery", f"effects are open, in epoch {epochs.current(conn, store)}", store)
 
 
 def _pauses(conn: sa.Connection, store: str, command: str) -> Finding:

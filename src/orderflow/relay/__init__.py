@@ -10,10 +10,10 @@ threads; the simulation does so out of step.
 
 from orderflow.relay.call import perform
 from orderflow.relay.intent import prepare
-from orderflow.relay.outcome import settle
+from orderflow.relay.outcome import observed, settle
 from orderflow.relay.work import Call, Relay, Reply, Tenant, Windows
 
-__all__ = ["Call", "Relay", "Reply", "Tenant", "Windows", "perform", "prepare", "settle", "step"]
+__all__ = ["Call", "Relay", "Reply", "Tenant", "Windows", "observed", "perform", "prepare", "settle", "step"]
 
 
 def step(relay: Relay, most: int = 1) -> bool:

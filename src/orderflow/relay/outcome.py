@@ -94,7 +94,7 @@ def _facts(turn: Turn, call: Call, reply: Reply, now: datetime) -> list[Fact]:
     """
     own = f"{call.row.key}:{call.attempt}"
     seen = f"{own}:{call.kind}:{call.row.fence}"
-    facts = [] if reply.sight is None else _observed(turn, call, reply.sight, seen)
+    facts = [] if reply.sight is None else observed(turn, call, reply.sight, seen)
     if call.kind == "read":
         return facts or _given_up(turn, call, reply.sight, f"{seen}:exhausted")
     if call.kind == "look_up":
@@ -119,7 +119,7 @@ def _facts(turn: Turn, call: Call, reply: Reply, now: datetime) -> list[Fact]:
             return facts
 
 
-def _observed(turn: Turn, call: Call, sight: Sight, source_id: str) -> list[Fact]:
+def observed(turn: Turn, call: Call, sight: Sight, source_id: str) -> list[Fact]:
     """A look-up as a fact; nothing if there was no answer."""
     generation, sent_at = call.row.key.generation, call.row.now
     match sight:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from orderflow.store.epochs import EFFECTS_OPEN
 from orderflow.store.outbox import COLUMNS, Key, Row, row_of
 
 Place = tuple[str, str]
@@ -27,9 +28,10 @@ _PLACES: Final = """
             SELECT FROM orderflow.pauses WHERE pauses.store = p.store AND pauses.scope = p.destination)
     )
 """
-_FREE: Final = """
+_FREE: Final = f"""
     (o.store, o.destination) = (p.store, p.destination) AND NOT o.parked
     AND (o.lease_until IS NULL OR o.lease_until <= (SELECT now FROM clock))
+    AND (o.reads OR o.state <> 'planned' OR {EFFECTS_OPEN})
 """
 _READY: Final = f"{_FREE} AND o.next_at <= (SELECT now FROM clock)"
 

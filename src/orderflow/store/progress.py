@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from orderflow.store.applied import Applied, nothing
-from orderflow.store.tables import checkpoints, cursors, pauses
+from orderflow.store.tables import checkpoints, cursors, pauses, recoveries
 
 _KEPT: Final = 8
 """At most so many older checkpoints of a reader are left standing between trims."""
@@ -135,11 +135,16 @@ def move_cursor(conn: sa.Connection, store: str, seen: int, cursor: str) -> None
 def cursor_before(conn: sa.Connection, store: str, window: timedelta) -> str | None:
     """Where to begin a trailing re-read that covers `window`: the newest cursor at least that old; trims older ones.
 
-    None re-reads from the beginning, as long as nothing is older than the window.
+    None re-reads from the beginning, as long as nothing is older than the window. After a restore, and until the feed
+    was read again, the window counts from before it: what was learnt late is not in the log any more.
     """
+    restored = sa.select(sa.func.min(recoveries.c.restored_to)).where(
+        recoveries.c.store == store, recoveries.c.read_to.is_(None)
+    )
+    until = sa.func.least(sa.func.orderflow.wall_clock(), restored.scalar_subquery())
     old = sa.select(cursors.c.seq, cursors.c.cursor).where(
         cursors.c.store == store,
-        cursors.c.moved_at <= sa.select(sa.func.orderflow.wall_clock()).scalar_subquery() - window,
+        cursors.c.moved_at <= sa.select(sa.cast(until, sa.DateTime(timezone=True))).scalar_subquery() - window,
     )
     row = conn.execute(old.order_by(cursors.c.seq.desc()).limit(1)).one_or_none()
     if row is None:

@@ -37,6 +37,46 @@ epochs = sa.Table(
     sa.PrimaryKeyConstraint("store", "epoch"),
 )
 
+servers = sa.Table(
+    "servers",
+    metadata,
+    _number("seq", "inserted and trimmed, the newest counts: the server that the last start saw"),
+    _number("system_identifier"),
+    _number("timeline"),
+    _number("database", "the database's own number in its server"),
+    _at("seen_at"),
+    sa.PrimaryKeyConstraint("seq"),
+)
+
+recoveries = sa.Table(
+    "recoveries",
+    metadata,
+    _text("store"),
+    sa.Column("epoch", sa.Integer, nullable=False, doc="the epoch that began when it was noticed"),
+    _text("reason", "what showed that the database is not where it was"),
+    _at("restored_to", "the last sign of life before the fork: trailing re-reads reach back from there", null=True),
+    sa.Column("sealed_size", sa.BigInteger, doc="size in the seal that was known then"),
+    sa.Column("sealed_chain", sa.LargeBinary, doc="last hash in that seal"),
+    _at("noticed_at"),
+    sa.Column("read_to", sa.BigInteger, doc="head once Glopal's feed had been read to its end again"),
+    _at("opened_at", "effects are closed while this is null", null=True),
+    _text("opened_by", null=True),
+    _text("why", null=True),
+    sa.PrimaryKeyConstraint("store", "epoch"),
+)
+
+left_out = sa.Table(
+    "left_out",
+    metadata,
+    _text("store"),
+    _text("order_id", "no effect leaves for it until it was looked up"),
+    sa.Column("epoch", sa.Integer, nullable=False, doc="the epoch that was opened without it"),
+    _text("by"),
+    _text("why"),
+    _at("since"),
+    sa.PrimaryKeyConstraint("store", "order_id"),
+)
+
 streams = sa.Table(
     "streams",
     metadata,

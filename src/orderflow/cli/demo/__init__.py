@@ -49,7 +49,7 @@ def run(
         home = Path(name)
         home.chmod(0o711)  # as root, the database runs as somebody else, who has to pass through
         out.print("Starting Postgres, a fake Glopal and a fake shop ...")
-        with _noted() as complaints, staged(home, orders, seed) as world:
+        with noted() as complaints, staged(home, orders, seed) as world:
             perform(world, out)
             checks = judge(world)
             report(world, out)
@@ -115,7 +115,7 @@ class _Notebook(logging.Handler):
 
 
 @contextmanager
-def _noted() -> Iterator[list[str]]:
+def noted() -> Iterator[list[str]]:
     """Log lines go into a list that is filled at the end, instead of through the display."""
     logger, notebook, lines = logging.getLogger("orderflow"), _Notebook(), list[str]()
     propagate, logger.propagate = logger.propagate, False

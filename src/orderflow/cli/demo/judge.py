@@ -16,7 +16,7 @@ from orderflow.cli.demo.screen import HORIZON
 from orderflow.cli.demo.world import World
 from orderflow.cli.means import wall_clock
 from orderflow.domain.due import effects_due
-from orderflow.domain.policy import held
+from orderflow.domain.policy import held, is_foreign
 from orderflow.orders import load
 from orderflow.projections import beside, planner
 from orderflow.sandbox import Difference, Glopal, Row, Shop, compare
@@ -104,7 +104,8 @@ def differences(app: App, glopal: Glopal, shop: Shop) -> list[Difference]:
 
 def _row(conn: sa.Connection, app: App, store: str, order_id: str) -> Row:
     order = load(conn, store, order_id)
-    own, ids = order.shop.own, order.accept_ids
+    # After a restore the decision may be lost; what Glopal shows is then known to be ours by the shop's answer.
+    own, ids = order.shop.own, order.accept_ids or (None if is_foreign(order, app.policy(store)) else order.external)
     return {
         "store": store,
         "order_id": order_id,
