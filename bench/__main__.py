@@ -1,0 +1,88 @@
+"""`python -m bench`: run the benchmark, or write the documents from its results."""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import pstats
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import ours, pages, plots, results, runner, server, tables
+from bench.case import OURS, Case
+from bench.cases import CASES, find
+from bench.ground import FULL, Ground, Scale
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for; 0 if it could be run, whatever the figures say."""
+    asked = _asked(arguments)
+    if asked.write_docs:
+        for path in pages.write(results.read(asked.out), Path("docs")):
+            _say(f"wrote {path}")
+        return 0
+    ours.quiet()
+    scale = FULL if asked.full else Scale()
+    if asked.seconds:
+        scale = replace(scale, seconds=asked.seconds)
+    names = asked.profile or asked.only or ",".join(CASES)
+    began = time.monotonic()
+    with server.server(asked.url) as url:
+        cases = [case for name in names.split(",") for case in find(name)(scale)]
+        if asked.profile:
+            _profile(cases, url, scale)
+            return 0
+        run, facts = datetime.now(UTC).isoformat(timespec="seconds"), server.facts(url)
+        for case in cases:
+            entry = runner.run(
+                case, url, scale, asked.rounds or (5 if asked.full else 3), _say, peers=not asked.no_peers
+            )
+            whole = results.add(asked.out, run, facts, {case.name: entry})
+            if svg := plots.bars(entry):
+                (asked.out.parent / f"{case.name}.svg").write_text(svg)
+    table = tables.goals(whole)
+    (asked.out.parent / "goals.md").write_text(table)
+    _say(f"\n{table}\n{asked.out}, after {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--only", help=f"cases, with commas between: {', '.join(CASES)}")
+    parser.add_argument("--rounds", type=int, help="rounds (3; 5 with --full)")
+    parser.add_argument("--seconds", type=float, help="of each timed sample")
+    parser.add_argument("--full", action="store_true", help="the sizes that the goals are said for: 10 M events, hours")
+    parser.add_argument("--no-peers", action="store_true", help="orderflow and the bare database only")
+    parser.add_argument("--url", help="a superuser's URL of a server (default: one of our own)")
+    parser.add_argument("--out", type=Path, default=results.DEFAULT, help="where the results are kept")
+    parser.add_argument("--profile", metavar="CASE", help="print where orderflow's time goes, instead of measuring")
+    parser.add_argument("--write-docs", action="store_true", help="write the pages and plots of docs/ from the results")
+    return parser.parse_args(arguments)
+
+
+def _profile(cases: Sequence[Case], url: str, scale: Scale) -> None:
+    """One profiled sample of orderflow for each case, all threads together."""
+    for case in cases:
+        ground = Ground(url, scale)
+        one = next(one for one in case.contestants if one.who == OURS)
+        try:
+            one.run(ground)
+            ground.sweep()
+            with cProfile.Profile() as profile:
+                one.run(ground)
+        finally:
+            ground.close()
+        _say(f"== {case.title}: {one.label}")
+        pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(25)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  it is what the program is for
+
+
+if __name__ == "__main__":
+    sys.exit(main())

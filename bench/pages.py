@@ -1,0 +1,2 @@
+"""placeholder"""
+def write(*a): return []
