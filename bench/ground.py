@@ -26,14 +26,14 @@ class Scale:
     the goals are said for.
     """
 
-    seconds: float = 1.0
+    seconds: float = 0.7
     events: int = 20_000
-    rebuilt: int = 100_000
+    rebuilt: int = 50_000
     grown: int = 200_000
     reader_minutes: float = 0.1
     effects: int = 400
-    wakes: int = 15
-    orders: int = 150
+    wakes: int = 10
+    orders: int = 100
     producers: int = 16
     workers: int = 4
     sizes: tuple[int, ...] = (400, 4096)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One contestant in one round: `count` things in `seconds`; p50 and p99 in milliseconds where single ones were timed."""
+    """One contestant in one round: `count` things in `seconds`; p50 and p99 in ms where single ones were timed."""
 
     count: int
     seconds: float

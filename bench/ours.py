@@ -9,10 +9,11 @@ import base64
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -23,8 +24,8 @@ import sqlalchemy as sa
 from bench.ground import plain
 from bench.measure import together
 from orderflow import app as composition
-from orderflow import codec, intake, relay, work
-from orderflow.app import PROJECTIONS, App
+from orderflow import codec, intake, projections, relay, work
+from orderflow.app import App
 from orderflow.cli.card import card
 from orderflow.cli.finding import find
 from orderflow.config import GlopalSettings, Secret, Settings, ShopSettings, StoreSettings
@@ -34,9 +35,7 @@ from orderflow.domain.evolve import evolve
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
 from orderflow.glopal.codec import Element, Page, read_page
-from orderflow.projections import Projection, Reader, catch_up, rebuild
 from orderflow.projections.orders import Orders
-from orderflow.projections.planner import Planner
 from orderflow.relay import Tenant
 from orderflow.sandbox import Glopal, serve
 from orderflow.store import log
@@ -52,29 +51,27 @@ VAULT: Final = open_vault(MASTER)
 POLICY: Final = StorePolicy()
 META: Final = '{"machine":2}'
 
+
+def newer(module: str) -> Any:
+    """A module that this version may not have yet: then what it replaces is measured."""
+    return import_module(module) if find_spec(module) is not None else None
+
+
 # ---- append ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def appender(url: str, producers: int) -> Iterator[Callable[[Unit], Result]]:
+def appender(url: str, producers: int) -> Iterator[Callable[[str, Unit], Result]]:
     """How a unit is appended by any thread of a process; what it returns is durable."""
-    engine = connect(url, pool_size=producers)
-    writer: Any = None
-    with suppress(ImportError):
-        writer = import_module("orderflow.store.writer")
+    engine, writer = connect(url, pool_size=producers), newer("orderflow.store.writer")
     try:
         if writer is None:
-            yield lambda unit: transact(engine, lambda conn: log.append(conn, STORE, [unit]))[0]
+            yield lambda store, unit: transact(engine, lambda conn: log.append(conn, store, [unit]))[0]
         else:
-            yield from _grouped(writer, engine)
+            with writer.Writer(engine) as shared:
+                yield shared.append
     finally:
         engine.dispose()
-
-
-def _grouped(writer: Any, engine: sa.Engine) -> Iterator[Callable[[Unit], Result]]:
-    """The group-commit writer, where this version has one."""
-    with writer.Writer(engine, STORE) as open_writer:
-        yield open_writer.append
 
 
 def key_of(url: str, order_ids: Sequence[str]) -> dict[str, Key]:
@@ -118,10 +115,14 @@ def append_all(engine: sa.Engine, entries: Iterable[Entry]) -> list[Result]:
 
 
 def import_file(url: str, path: Path) -> int:
-    """Bring a history of feed events, one a line, into the log; how many. Today page after page of a thousand."""
-    engine, count = connect(url), 0
+    """Bring a history of feed events, one a line, into the log as `orderflow import` does; how many."""
+    engine, count, history = connect(url), 0, newer("orderflow.history")
     try:
         with path.open("rb") as file:
+            if history is not None:
+                for progress in history.record(engine, VAULT, STORE, file):
+                    count = progress.new
+                return count
             while lines := file.readlines(600_000):
                 count += record(engine, page(b'{"events":[' + b",".join(lines) + b"]}"))
     finally:
@@ -134,16 +135,25 @@ def import_file(url: str, path: Path) -> int:
 
 def replay(url: str) -> tuple[int, int]:
     """Read, decode and fold the whole log; how many events and orders."""
-    engine, after, orders = connect(url), 0, dict[str, Order]()
+    engine, replaying = connect(url), newer("orderflow.replay")
     try:
         with engine.begin() as conn:
+            if replaying is not None:
+                return _replayed(replaying, conn)
+            after, orders = 0, dict[str, Order]()
             while records := log.read(conn, STORE, after, 1000):
                 for one in records:
                     orders[one.order_id] = evolve(orders.get(one.order_id) or Order(), codec.decode(one))
                 after = records[-1].position
+            return after, len(orders)
     finally:
         engine.dispose()
-    return after, len(orders)
+
+
+def _replayed(replaying: Any, conn: sa.Connection) -> tuple[int, int]:
+    """By the module that does so, where this version has one."""
+    orders = replaying.replay(conn, STORE)
+    return log.head(conn, STORE), len(orders)
 
 
 def verify(url: str) -> int:
@@ -151,8 +161,8 @@ def verify(url: str) -> int:
     engine, last = connect(url), 0
     try:
         with engine.begin() as conn:
-            for last in verification.verify(conn, STORE):
-                pass
+            for position in verification.verify(conn, STORE):
+                last = position
     finally:
         engine.dispose()
     return last
@@ -173,32 +183,37 @@ def show(app: App, order_id: str) -> object:
 # ---- projections -----------------------------------------------------------------------------------------------------
 
 
-def readers() -> list[Reader]:
-    """Everybody who follows the log in `orderflow work`."""
-    return [*PROJECTIONS, Planner()]
-
-
-def catch_up_all(url: str, following: Sequence[Reader]) -> int:
-    """Give the log to these readers until there is nothing left; how many events."""
-    engine, done = connect(url), 0
-    try:
-        while count := transact(engine, lambda conn: catch_up(conn, STORE, following, POLICY)):
-            done += count
-    finally:
-        engine.dispose()
+def catch_up_all(app: App) -> int:
+    """Let all readers of `orderflow work` follow the log until there is nothing left; how many events."""
+    done = 0
+    while count := work.project(app, STORE):
+        done += count
     return done
+
+
+def before_rebuild(url: str) -> None:
+    """A rebuild beside the live read model needs a live one."""
+    if newer("orderflow.projections.beside") is not None:
+        engine, following = connect(url), [Orders()]
+        while transact(engine, lambda conn: projections.catch_up(conn, STORE, following, POLICY)):
+            pass
+        engine.dispose()
 
 
 def rebuild_orders(url: str) -> int:
     """Rebuild the orders projection from position 1; how many events."""
-    engine, done = connect(url), 0
-    projection: Projection = Orders()
+    engine, beside = connect(url), newer("orderflow.projections.beside")
     try:
-        for done in rebuild(engine, STORE, projection, POLICY):
-            pass
+        if beside is not None:
+            beside.rebuild(engine, STORE, Orders(), POLICY, lambda *_: None)
+            with engine.begin() as conn:
+                return log.head(conn, STORE)
+        done = 0
+        for position in projections.rebuild(engine, STORE, Orders(), POLICY):
+            done = position
+        return done
     finally:
         engine.dispose()
-    return done
 
 
 # ---- the whole -------------------------------------------------------------------------------------------------------
@@ -245,9 +260,9 @@ def drafts_due(home: Path, url: str, orders: int) -> None:
     with serve(glopal.handle) as at_glopal, wired(home, url, at_glopal.url, at_glopal.url, [STORE], 1) as app:
         while intake.pull(app.engine, app.vault, app.feeds[STORE]).new:
             pass
-        catch_up_all(url, readers())
+        catch_up_all(app)
         together(4, lambda number: _until_rest(app.relay(number)))
-        catch_up_all(url, readers())
+        catch_up_all(app)
         with app.engine.begin() as conn:
             planned = conn.scalar(sa.text("SELECT count(*) FROM orderflow.outbox WHERE effect = 'draft'"))
     assert planned == orders, planned
@@ -278,9 +293,11 @@ def running(app: App) -> Iterator[None]:
         thread.join()
 
 
-def prompt(policy: StorePolicy) -> StorePolicy:
-    """A policy that asks Glopal soon whether its accept took effect: nothing else of it shows in a throughput."""
-    return replace(policy, ask_again=tuple(timedelta(seconds=s) for s in (0, 1, 2, 4, 8, 16)))
+def prompt(app: App) -> App:
+    """The same, asking Glopal soon whether an accept took effect: nothing else of that shows in a throughput."""
+    soon = tuple(timedelta(seconds=s) for s in (0, 1, 2, 4, 8, 16))
+    tenants = {name: replace(one, policy=replace(one.policy, ask_again=soon)) for name, one in app.tenants.items()}
+    return replace(app, tenants=tenants)
 
 
 def quiet() -> None:

@@ -86,15 +86,15 @@ class View(PostgresTrackingRecorder):
 
     def __init__(self, datastore: Any, **kwargs: Any) -> None:
         super().__init__(datastore, **kwargs)
-        self.create_table_statements += [
+        self.sql_create_statements += [
             SQL(
                 "CREATE TABLE IF NOT EXISTS bench_orders "
                 "(id uuid PRIMARY KEY, status text NOT NULL, events bigint NOT NULL, position bigint NOT NULL)"
-            ),
+            ).format(),
             SQL(
                 "CREATE TABLE IF NOT EXISTS bench_timeline "
                 "(position bigint PRIMARY KEY, id uuid NOT NULL, summary text NOT NULL)"
-            ),
+            ).format(),
         ]
 
     def tell(self, order: UUID, status: str, tracking: Tracking) -> None:

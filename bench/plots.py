@@ -15,6 +15,7 @@ from bench.tables import figure_of, number
 _WIDTH, _LEFT, _RIGHT, _ROW, _TOP = 760, 230, 100, 30, 46
 _COLOURS: Final = {"orderflow": "#2563eb", "bare": "#9ca3af"}
 _PEER: Final = "#d97706"
+_FONT: Final = 'font-family="system-ui, sans-serif" font-size="13"'
 _INK: Final = "#6b7280"
 """A grey that can be read on white and on black."""
 
@@ -34,8 +35,7 @@ def bars(entry: dict[str, Any], figure: str | None = None) -> str:
     height = _TOP + _ROW * len(rows) + 34
     title = f"{entry['title']} ({entry['unit']})"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" '
-        f'font-family="system-ui, sans-serif" font-size="13" fill="{_INK}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" {_FONT} fill="{_INK}">',
         f"<title>{escape(title)}</title>",
         f'<text x="8" y="22" font-size="15" font-weight="600">{escape(title)}</text>',
     ]
@@ -53,10 +53,12 @@ def bars(entry: dict[str, Any], figure: str | None = None) -> str:
         y = _TOP + _ROW * index
         colour = _COLOURS.get(who, _PEER)
         middle, left, right = y + 11, x(value.low), x(value.high)
+        whisker = f"M{left} {middle}H{right}M{left} {middle - 4}v8M{right} {middle - 4}v8"
+        wide = max(1.0, round(x(value.median) - _LEFT, 1))
         parts += [
             f'<text x="{_LEFT - 10}" y="{y + 15}" text-anchor="end">{escape(label)}</text>',
-            f'<rect x="{_LEFT}" y="{y + 2}" width="{max(1.0, round(x(value.median) - _LEFT, 1))}" height="18" rx="2" fill="{colour}"/>',
-            f'<path d="M{left} {middle}H{right}M{left} {middle - 4}v8M{right} {middle - 4}v8" stroke="{_INK}" stroke-width="1.5"/>',
+            f'<rect x="{_LEFT}" y="{y + 2}" width="{wide}" height="18" rx="2" fill="{colour}"/>',
+            f'<path d="{whisker}" stroke="{_INK}" stroke-width="1.5"/>',
             f'<text x="{right + 8}" y="{y + 15}">{number(value.median)}</text>',
         ]
     return "\n".join([*parts, "</svg>"]) + "\n"

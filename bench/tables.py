@@ -62,7 +62,7 @@ def figure_of(sample: dict[str, Any], figure: str) -> float | None:
 
 def shown(value: Spread) -> str:
     """`12.3 (11.9–12.8)`."""
-    return f"{number(value.median)} ({number(value.low)}–{number(value.high)})"  # noqa: RUF001  a range
+    return f"{number(value.median)} ({number(value.low)}–{number(value.high)})"
 
 
 def number(value: float) -> str:

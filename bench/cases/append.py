@@ -14,6 +14,7 @@ from bench.case import OURS, Case, Contestant, Goal
 from bench.ground import Ground, Scale
 from bench.measure import Act, Sample, produce
 from bench.texts import bodies, life
+from orderflow.store.entry import Entry
 from orderflow.store.log import Unit
 
 EACH = 4
@@ -34,9 +35,12 @@ def _case(size: int, producers: int) -> Case:
         title=f"Append, {producers} producers, {size} B bodies",
         unit="events/s",
         note=(
-            f"{producers} threads of one process, one event a call, streams of {EACH} events. orderflow: inside the timing are "
-            "sealing (AES-GCM and MAC, the order's key at hand), leaf, version check, duplicate check, chain, gapless position. "
-            "eventsourcing: `save` of an aggregate whose event holds the text as it came. bare: the same columns with made-up "
+            f"{producers} threads of one process, one event a call, streams of {EACH} events. orderflow: inside the "
+            f"timing are "
+            "sealing (AES-GCM and MAC, the order's key at hand), leaf, version check, duplicate check, chain, gapless "
+            "position. "
+            "eventsourcing: `save` of an aggregate whose event holds the text as it came. bare: the same columns with "
+            "made-up "
             "digests; group commit is one INSERT of all that wait, by whichever thread comes first."
         ),
         contestants=(
@@ -45,6 +49,7 @@ def _case(size: int, producers: int) -> Case:
             Contestant("bare group commit", "bare", partial(run_grouped, size, producers)),
             Contestant("eventsourcing", "eventsourcing", partial(run_eventsourcing, size, producers)),
             Contestant("orderflow, nothing sealed", OURS, partial(run_ours, size, producers, sealed=False)),
+            Contestant("orderflow, over 4 stores", OURS, partial(run_ours, size, producers, stores=4)),
         ),
         goals=(
             Goal(
@@ -65,7 +70,7 @@ def _case(size: int, producers: int) -> Case:
     )
 
 
-def run_ours(size: int, producers: int, ground: Ground, *, sealed: bool = True) -> Sample:
+def run_ours(size: int, producers: int, ground: Ground, *, sealed: bool = True, stores: int = 1) -> Sample:
     """Orderflow."""
     url, texts = ground.fresh(), bodies(size)
     keys = ours.key_of(url, [life(n) for n in range(_KEYS)])
@@ -73,7 +78,7 @@ def run_ours(size: int, producers: int, ground: Ground, *, sealed: bool = True) 
     with ours.appender(url, producers) as append:
 
         def prepared(number: int) -> Act:
-            turn = 0
+            turn, store = 0, ours.STORE if stores == 1 else f"store{number % stores}"
 
             def act() -> None:
                 nonlocal turn
@@ -83,8 +88,8 @@ def run_ours(size: int, producers: int, ground: Ground, *, sealed: bool = True) 
                 if sealed:
                     entry = ours.sealed(some[order % _KEYS], order_id, name, texts[turn % len(texts)], _CLEAR)
                 else:
-                    entry = ours.Entry(order_id, "OrderReceived", "glopal", name, _CLEAR, meta=ours.META)
-                assert not ours.refused(append(Unit((entry,), version)))
+                    entry = Entry(order_id, "OrderReceived", "glopal", name, _CLEAR, meta=ours.META)
+                assert not ours.refused(append(store, Unit((entry,), version)))
 
             return act
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from bench import ours
 from bench.case import OURS, Case, Contestant, Goal
-from bench.ground import Ground, Scale
-from bench.measure import Sample, stopwatch
+from bench.ground import Ground, Scale, plain
+from bench.measure import Sample
 from orderflow.connectors import Capabilities, Connector, Delivered, Found, Result, Sight, Subject, Task
 from orderflow.domain.events import ShopState, Sighting
 
@@ -30,7 +31,8 @@ def cases(scale: Scale) -> list[Case]:
             title="Effects with a no-op connector",
             unit="effects/s",
             note=(
-                f"{scale.effects} drafts that are due, {scale.workers} workers, readers and planner beside them in the same process. "
+                f"{scale.effects} drafts that are due, {scale.workers} workers, readers and planner beside them in "
+                f"the same process. "
                 "procrastinate: as many jobs that do nothing (async tasks, the same number at a time), deferred before."
             ),
             contestants=(
@@ -79,15 +81,20 @@ def carried_out(ground: Ground, connector: Connector) -> Sample:
     with (
         tempfile.TemporaryDirectory(prefix="orderflow-bench-") as home,
         ours.wired(Path(home), url, nowhere, nowhere, [ours.STORE], ground.scale.workers) as app,
+        _begun() as began,
+        ours.running(ours.with_connectors(app, connector)),
     ):
-        with stopwatch() as clock, ours.running(ours.with_connectors(app, connector)):
-            began = time.perf_counter()
-            while ours.open_rows(url, "draft"):
-                assert time.perf_counter() - began < _PATIENCE, "it never ends"
-                time.sleep(0.005)
-            elapsed = time.perf_counter() - began
-    del clock
+        while ours.open_rows(url, "draft"):
+            assert time.perf_counter() - began < _PATIENCE, "it never ends"
+            time.sleep(0.005)
+        elapsed = time.perf_counter() - began
     return Sample(count, elapsed)
+
+
+@contextmanager
+def _begun() -> Iterator[float]:
+    """When the workers were started."""
+    yield time.perf_counter()
 
 
 _ours = partial(carried_out, connector=Noop())
@@ -96,6 +103,4 @@ _ours = partial(carried_out, connector=Noop())
 def _procrastinate(ground: Ground) -> Sample:
     from bench import peers  # noqa: PLC0415  only who has it installed
 
-    return Sample(
-        ground.scale.effects, peers.jobs(ours.plain(ground.fresh()), ground.scale.effects, ground.scale.workers)
-    )
+    return Sample(ground.scale.effects, peers.jobs(plain(ground.fresh()), ground.scale.effects, ground.scale.workers))

@@ -1,7 +1,7 @@
 """Does it stay quick when the log is long, and while somebody holds an old snapshot?
 
-The long log stands in a database of its own; so does a copy of it in which a REPEATABLE READ transaction was opened long
-before, with appends going on ever since.
+The long log stands in a database of its own; so does a copy of it in which a REPEATABLE READ transaction was opened
+long before, with appends going on ever since.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from bench.ground import Ground, Scale, plain
 from bench.measure import Sample, percentile
 from bench.texts import STEPS, life
 from orderflow.store.connect import connect
+from orderflow.store.entry import Entry
 from orderflow.store.log import Unit
 
 _SHORT = 14_000
@@ -54,9 +55,12 @@ def cases(scale: Scale) -> list[Case]:
             title=f"With {scale.grown:,} events stored",
             unit="ms, p50",
             note=(
-                f"A short log has {_SHORT:,} events, the long one {scale.grown:,}. Old reader: a REPEATABLE READ transaction opened "
-                f"{scale.reader_minutes:g} minutes before, with about {1 / _PAUSE:.0f} appends a second since then. An append is a fact for "
-                "one of the last thousand orders, a page read takes 100 events from anywhere, a show is what `orderflow orders show` asks."
+                f"A short log has {_SHORT:,} events, the long one {scale.grown:,}. Old reader: a REPEATABLE READ "
+                f"transaction opened "
+                f"{scale.reader_minutes:g} minutes before, with about {1 / _PAUSE:.0f} appends a second since then. "
+                f"An append is a fact for "
+                "one of the last thousand orders, a page read takes 100 events from anywhere, a show is what "
+                "`orderflow orders show` asks."
             ),
             figure="append",
             contestants=tuple(Contestant(name, OURS, partial(_measured, name)) for name in ("a short log", *settings)),
@@ -69,7 +73,7 @@ def _database(setting: str, ground: Ground) -> tuple[str, int]:
     events = ground.scale.grown
     if setting == "a short log":
         events = min(events, _SHORT)
-        return ground.once("short", lambda url: None, copy_of=log_of(ground, events, 400)), events
+        return ground.once("short", str, copy_of=log_of(ground, events, 400)), events
     long = log_of(ground, events, 400)
     if setting == "a long log":
         return long, events
@@ -89,14 +93,14 @@ def _grow_old(ground: Ground, events: int, url: str) -> None:
             time.sleep(_PAUSE)
 
 
-def _appending(append: Callable[[Unit], object], events: int, word: str) -> Callable[[], object]:
+def _appending(append: Callable[[str, Unit], object], events: int, word: str) -> Callable[[], object]:
     rng, names = Random(1), count()  # noqa: S311  figures, not secrets
     lives = max(events // STEPS, 1)
 
     def act() -> None:
         order_id, name = life(max(0, lives - 1 - rng.randrange(1000))), next(names)
-        entry = ours.Entry(order_id, "Unrecognised", "glopal", f"{word}{time.time_ns()}:{name}", _CLEAR, meta=ours.META)
-        append(Unit((entry,)))
+        entry = Entry(order_id, "Unrecognised", "glopal", f"{word}{time.time_ns()}:{name}", _CLEAR, meta=ours.META)
+        append(ours.STORE, Unit((entry,)))
 
     return act
 

@@ -27,7 +27,8 @@ def cases(scale: Scale) -> list[Case]:
             title="Effects over HTTP",
             unit="effects/s",
             note=(
-                f"{scale.effects} drafts, {scale.workers} workers. bare: as many POSTs of about the same length by httpx, a client a "
+                f"{scale.effects} drafts, {scale.workers} workers. bare: as many POSTs of about the same length by "
+                f"httpx, a client a "
                 "thread, kept alive, and the status of each answer looked at."
             ),
             contestants=(Contestant("orderflow", OURS, _ours), Contestant("bare httpx", "bare", _httpx)),

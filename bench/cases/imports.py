@@ -26,7 +26,8 @@ def cases(scale: Scale) -> list[Case]:
             title=f"Import of history, {size} B bodies",
             unit="events/s",
             note=(
-                "orderflow: NDJSON from a file, parsed, sealed, deduplicated and chained. bare: binary COPY of rows that are "
+                "orderflow: NDJSON from a file, parsed, sealed, deduplicated and chained. bare: binary COPY of rows "
+                "that are "
                 "made before the timing, in one transaction."
             ),
             contestants=(

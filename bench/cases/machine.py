@@ -23,7 +23,10 @@ def cases(scale: Scale) -> list[Case]:
             name="machine",
             title="The compiled machine",
             unit="transitions/s",
-            note="A loop over random pairs of status and report; the loop itself is inside. The library: one shared machine is asked.",
+            note=(
+                "A loop over random pairs of status and report; the loop itself is inside. The library: one shared "
+                "machine is asked."
+            ),
             contestants=(
                 Contestant("orderflow", OURS, _judged),
                 Contestant("transitions' machine, asked", "transitions", _asked),

@@ -15,6 +15,7 @@ from bench.ground import Ground, Scale
 from bench.measure import Act, Sample, produce
 from bench.texts import bodies
 from orderflow.store.connect import connect
+from orderflow.store.entry import Entry
 
 PAGE = 100
 _REPORTS = ("received", "ready", "accepted", "completed")
@@ -40,9 +41,12 @@ def _case(size: int) -> Case:
         title=f"Record a page of {PAGE} facts, {size} B bodies",
         unit="events/s",
         note=(
-            "One producer. `orderflow` is what intake does with a page as it came: parsing, vault keys (new ones for the quarter "
-            "that are new orders), sealing, leaves, duplicates, chain. `orderflow, entries at hand` appends the same sealed facts "
-            "with leaves, duplicates and chain inside the timing. The bare rows are made before the timing. `seen before` is a page "
+            "One producer. `orderflow` is what intake does with a page as it came: parsing, vault keys (new ones for "
+            "the quarter "
+            "that are new orders), sealing, leaves, duplicates, chain. `orderflow, entries at hand` appends the same "
+            "sealed facts "
+            "with leaves, duplicates and chain inside the timing. The bare rows are made before the timing. `seen "
+            "before` is a page "
             "all of whose facts are known."
         ),
         contestants=(
@@ -58,7 +62,7 @@ def _case(size: int) -> Case:
 
 def raw_page(number: int, texts: list[bytes]) -> bytes:
     """Page `number` of a feed: 25 orders are received, the 25 before are ready, and so on."""
-    events = []
+    events: list[bytes] = []
     for step, report in enumerate(_REPORTS):
         for one in range(PAGE // 4):
             order = (number - step) * (PAGE // 4) + one
@@ -124,7 +128,7 @@ def _entries(size: int, ground: Ground) -> Sample:
             name = next(names)
             like = made[name % len(made)]
             batch.append(
-                ours.Entry(f"o{name // 4}", like.type, "glopal", f"e{name}", like.clear, None, like.body, like.meta)
+                Entry(f"o{name // 4}", like.type, "glopal", f"e{name}", like.clear, None, like.body, like.meta)
             )
         ours.append_all(engine, batch)
 

