@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import ours, pages, plots, results, runner, server, tables
 from bench.case import OURS, Case
 from bench.cases import CASES, find
-from bench.ground import FULL, Ground, Scale
+from bench.ground import FULL, Ground, Scale, shrunk
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     scale = FULL if asked.full else Scale()
     if asked.seconds:
         scale = replace(scale, seconds=asked.seconds)
-    if asked.events:
-        scale = replace(scale, events=asked.events, rebuilt=asked.events)
+    if asked.shrink:
+        scale = shrunk(scale, asked.shrink)
     names = asked.profile or asked.only or ",".join(CASES)
     began = time.monotonic()
     with server.server(asked.url) as url:
@@ -62,7 +62,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", help=f"cases, with commas between: {', '.join(CASES)}")
     parser.add_argument("--rounds", type=int, help="rounds (3; 5 with --full)")
     parser.add_argument("--seconds", type=float, help="of each timed sample")
-    parser.add_argument("--events", type=int, help="in a log that is read or rebuilt")
+    parser.add_argument("--shrink", type=int, help="do everything with so many times less, for a slow machine")
     parser.add_argument("--full", action="store_true", help="the sizes that the goals are said for: 10 M events, hours")
     parser.add_argument("--no-peers", action="store_true", help="orderflow and the bare database only")
     parser.add_argument("--url", help="a superuser's URL of a server (default: one of our own)")

@@ -21,12 +21,13 @@ _HEAD: Final = """\
 
 <!-- Written by `python -m bench --write-docs`; edit bench/capacity.py instead. -->
 
-Every figure here was measured by `make bench` or `make bench-full` ([all of them](../reference/benchmarks.md)): the median
-of its rounds with the lowest and the highest. The machine: {machine}.
+Every figure here was measured by `make bench` or `make bench-full`
+([all of them](../reference/benchmarks.md)): the median of its rounds with the lowest and the highest.
+The machine: {machine}.
 
-On it run Postgres, orderflow, and the Glopal and the shop that orderflow talks to, so a real machine, whose Glopal and shop
-are elsewhere, has more to give; but real ones answer more slowly than a sandbox, and then more workers are needed for
-the same pace.
+On it run Postgres, orderflow, and the Glopal and the shop that orderflow talks to, so a real machine, whose Glopal and
+shop are elsewhere, has more to give; but real ones answer more slowly than a sandbox, and then more workers are needed
+for the same pace.
 
 """
 
@@ -86,7 +87,7 @@ def capacity(results: Results) -> str:
 
 
 def _orders(figures: _Figures) -> Iterator[str]:
-    workers = figures.scale("river", "workers")
+    workers = figures.scale("river", "workers") or 0
     rate = figures.get("river", f"1 store, {workers} workers", "rate")
     if rate is None:
         return
@@ -107,7 +108,7 @@ def _orders(figures: _Figures) -> Iterator[str]:
 
 
 def _limits(figures: _Figures) -> Iterator[str]:
-    workers = figures.scale("river", "workers")
+    workers = figures.scale("river", "workers") or 0
     cores = figures.get("river", f"1 store, {workers} workers", "cores of orderflow")
     if cores is not None:
         yield (
@@ -115,7 +116,7 @@ def _limits(figures: _Figures) -> Iterator[str]:
             f"Python process cannot use "
             "much more than one, whatever the number of its threads."
         )
-    one, usual, more = (figures.get("river", _label(count), "rate") for count in (1, workers, 2 * (workers or 0)))
+    one, usual, more = (figures.get("river", _label(count), "rate") for count in (1, workers, 2 * workers))
     if one is not None and usual is not None and more is not None:
         yield (
             f"- **Workers that wait for answers.** One worker carries {shown(one)} orders/s, {workers} carry "
@@ -152,7 +153,7 @@ def _limits(figures: _Figures) -> Iterator[str]:
 
 
 def _growth(figures: _Figures) -> Iterator[str]:
-    workers = figures.scale("river", "workers")
+    workers = figures.scale("river", "workers") or 0
     size = figures.get("river", f"1 store, {workers} workers", "bytes an order")
     if size is not None:
         yield (
@@ -187,7 +188,7 @@ def _growth(figures: _Figures) -> Iterator[str]:
 
 
 def _beyond(figures: _Figures) -> Iterator[str]:
-    workers = figures.scale("river", "workers")
+    workers = figures.scale("river", "workers") or 0
     one = figures.get("river", f"1 store, {workers} workers", "rate")
     for stores in (2, 4):
         same = figures.get("river", f"{stores} stores, {workers} workers", "rate")

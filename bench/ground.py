@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 import psycopg
@@ -29,7 +29,7 @@ class Scale:
     seconds: float = 0.7
     events: int = 20_000
     rebuilt: int = 50_000
-    grown: int = 200_000
+    grown: int = 100_000
     reader_minutes: float = 0.1
     effects: int = 400
     wakes: int = 10
@@ -63,6 +63,14 @@ TINY = Scale(
     producers=3,
     workers=2,
 )
+
+
+def shrunk(scale: Scale, times: int) -> Scale:
+    """The same with so many times fewer events, effects and orders."""
+    counts = {
+        name: max(1, getattr(scale, name) // times) for name in ("events", "rebuilt", "grown", "effects", "orders")
+    }
+    return replace(scale, **counts, full=False)
 
 
 @dataclass

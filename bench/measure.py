@@ -83,10 +83,12 @@ Act = Callable[[], object]
 def produce(producers: int, seconds: float, prepared: Callable[[int], Act], *, each: int = 1) -> Sample:
     """So many threads of this process, each doing its act again and again; what ends after a warm-up counts.
 
-    `prepared(n)` is called in the thread of producer `n`. The first error of any thread is raised here.
+    A producer that is slower than that is waited for, so that each counts once at least. `prepared(n)` is called in the
+    thread of producer `n`. The first error of any thread is raised here.
     """
     warm, ends = min(0.3, seconds / 3), 0.0
     latencies: list[list[float]] = [[] for _ in range(producers)]
+    last = [0.0] * producers
     errors: list[BaseException] = []
     ready = threading.Barrier(producers + 1)
 
@@ -95,11 +97,12 @@ def produce(producers: int, seconds: float, prepared: Callable[[int], Act], *, e
             act = prepared(number)
             ready.wait(60)
             mine = latencies[number]
-            while (began := time.perf_counter()) < ends:
+            while (began := time.perf_counter()) < ends or not mine:
                 act()
                 done = time.perf_counter()
-                if counted <= done <= ends:
+                if counted <= done and (done <= ends or not mine):
                     mine.append(done - began)
+                    last[number] = done
         except BaseException as error:  # noqa: BLE001  it is raised where all threads are waited for
             errors.append(error)
             ready.abort()
@@ -120,7 +123,7 @@ def produce(producers: int, seconds: float, prepared: Callable[[int], Act], *, e
         thread.join()
     if errors:
         raise next((e for e in errors if not isinstance(e, threading.BrokenBarrierError)), errors[0])
-    return timed([one for mine in latencies for one in mine], seconds, each)
+    return timed([one for mine in latencies for one in mine], max(seconds, max(last) - counted), each)
 
 
 def together(workers: int, task: Callable[[int], object]) -> float:

@@ -1,6 +1,7 @@
 """Glopal and the shop as a process of their own: the sandbox over HTTP, without faults, driven over a pipe.
 
-`python -m bench.town` prints its addresses; then it answers each line `place STORE COUNT` or `accepted STORE` with one.
+`python -m bench.town` prints its addresses; then it answers each line `open STORE`, `place STORE COUNT` or
+`accepted STORE` with one.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ def main() -> None:
         _say(json.dumps([at_glopal.url, at_shop.url]))
         for line in sys.stdin:
             verb, store, *more = line.split()
+            glopal.open(store)
             if verb == "place":
                 for order_id in [glopal.place(store) for _ in range(int(more[0]))]:
                     glopal.ready(store, order_id)
-            glopal.open(store)
             _say(str(sum(bool(entry.applied_accepts) for entry in glopal.ledger(store))))
 
 
@@ -49,6 +50,10 @@ class Town:
     shop: str
     _to: IO[str]
     _from: IO[str]
+
+    def open(self, store: str) -> None:
+        """Glopal knows the store from now on."""
+        self._ask(f"open {store}")
 
     def place(self, store: str, count: int) -> None:
         """So many buyers order, and Glopal confirms: each is READY."""

@@ -89,6 +89,8 @@ def _names(stores: int) -> list[str]:
 def _timed(url: str, there: Town, names: Sequence[str], each: int, *work: AbstractContextManager[None]) -> Sample:
     """From the moment that the orders stand at Glopal, while everybody idles, to the last accept."""
     orders, before = each * len(names), _size(url)
+    for name in names:
+        there.open(name)
     with ExitStack() as stack:
         for one in work:
             stack.enter_context(one)

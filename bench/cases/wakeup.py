@@ -20,7 +20,7 @@ from bench.ground import Ground, Scale, plain
 from bench.measure import Sample, timed
 from orderflow.sandbox import Glopal, Request, Response, Shop, serve
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 
 
 def cases(scale: Scale) -> list[Case]:
@@ -47,6 +47,8 @@ def cases(scale: Scale) -> list[Case]:
 def _wakes(ground: Ground) -> Sample:
     rng, arrivals = Random(1), dict[str, datetime]()  # noqa: S311  a play, not a secret
     glopal, shop = Glopal(clock=_now, rng=Random(2)), Shop(clock=_now, rng=Random(3))  # noqa: S311  as above
+
+    glopal.open(ours.STORE)
 
     def stamped(request: Request) -> Response:
         arrivals.setdefault(request.path.rstrip("/").rsplit("/", 1)[-1], _now())
