@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import cProfile
-import pstats
 import sys
 import time
 import traceback
@@ -14,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import ours, pages, plots, results, runner, server, tables
-from bench.case import OURS, Case
 from bench.cases import CASES, find
-from bench.ground import FULL, Ground, Scale, shrunk
+from bench.ground import FULL, Scale, shrunk
+from bench.profiling import profile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with server.server(asked.url) as url:
         cases = [case for name in names.split(",") for case in find(name)(scale)]
         if asked.profile:
-            _profile(cases, url, scale)
+            for case in cases:
+                profile(case, url, scale)
             return 0
         run, facts = datetime.now(UTC).isoformat(timespec="seconds"), server.facts(url)
         rounds, failed = asked.rounds or (5 if asked.full else 3), 0
@@ -70,22 +69,6 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--profile", metavar="CASE", help="print where orderflow's time goes, instead of measuring")
     parser.add_argument("--write-docs", action="store_true", help="write the pages and plots of docs/ from the results")
     return parser.parse_args(arguments)
-
-
-def _profile(cases: Sequence[Case], url: str, scale: Scale) -> None:
-    """One profiled sample of orderflow for each case, all threads together."""
-    for case in cases:
-        ground = Ground(url, scale)
-        one = next(one for one in case.contestants if one.who == OURS)
-        try:
-            one.run(ground)
-            ground.sweep()
-            with cProfile.Profile() as profile:
-                one.run(ground)
-        finally:
-            ground.close()
-        _say(f"== {case.title}: {one.label}")
-        pstats.Stats(profile, stream=sys.stdout).sort_stats("tottime").print_stats(25)
 
 
 def _say(line: str) -> None:
