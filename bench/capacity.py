@@ -46,7 +46,7 @@ class _Figures:
                 values = [found for sample in one["samples"] if (found := figure_of(sample, figure)) is not None]
                 if values:
                     return spread(values)
-        self.missing.append(f"{case}: {label}, {figure}")
+        self.missing.append(f"{case}: {label}, {figure}" if self._case(case) else f"{case}: all of it")
         return None
 
     def _case(self, name: str) -> dict[str, Any]:
@@ -78,7 +78,8 @@ def capacity(results: Results) -> str:
         ("What to do beyond", _beyond),
     )
     for title, said in sections:
-        parts.append(f"## {title}\n\n" + "\n".join(said(figures)) + "\n\n")
+        if lines := list(said(figures)):
+            parts.append(f"## {title}\n\n" + "\n".join(lines) + "\n\n")
     if figures.missing:
         parts.append(
             "## Not measured in these runs\n\n" + "".join(f"- {one}\n" for one in dict.fromkeys(figures.missing))
@@ -131,7 +132,7 @@ def _limits(figures: _Figures) -> Iterator[str]:
     if append is not None and rate is not None and events is not None:
         share = 100 * rate.median * events.median / append.median
         yield (
-            f"- **Not the log.** Sixteen producers append {shown(append)} events/s of 400 B, one event a call; the "
+            f"- **The log.** Sixteen producers append {shown(append)} events/s of 400 B, one event a call; the "
             f"river above writes "
             f"{number(rate.median * events.median)} events/s, {number(share)} % of that."
         )
@@ -147,9 +148,7 @@ def _limits(figures: _Figures) -> Iterator[str]:
         )
     wake = figures.get("wakeup", "orderflow", "p50")
     if wake is not None:
-        yield (
-            f"- **Not the waiting.** While idle, {shown(wake)} ms (p50) pass from a recorded event to its HTTP request."
-        )
+        yield (f"- **The wake-up.** While idle, {shown(wake)} ms (p50) pass from a recorded event to its HTTP request.")
 
 
 def _growth(figures: _Figures) -> Iterator[str]:

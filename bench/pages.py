@@ -25,7 +25,6 @@ median of the rounds, with the lowest and the highest; rounds go through the con
 turns, each sample in a fresh database (or a copy of the one that is read), after a CHECKPOINT and a warm-up, with
 fsync, synchronous_commit and full_page_writes on.
 
-<!-- docs-test: skip: takes minutes -->
 ```sh
 make bench            # everything that fits into minutes
 make bench-full       # 10 M events, an old snapshot, more rounds: hours

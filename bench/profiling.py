@@ -55,7 +55,7 @@ def _everywhere() -> Iterator[list[cProfile.Profile]]:
             mine.disable()
             profiles.append(mine)
 
-    threading.Thread.run = run  # type: ignore[method-assign]
+    threading.Thread.run = run  # type: ignore[method-assign,assignment]
     profiles[0].enable()
     try:
         yield profiles

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from bench.cases import CASES
+
 DEFAULT: Final = Path("build/bench/results.json")
 PUBLISHED: Final = Path("docs/reference/benchmarks.json")
 
@@ -20,7 +22,14 @@ def read(path: Path) -> Results:
     if not path.exists():
         return {"runs": {}, "cases": {}}
     found: Results = json.loads(path.read_text())
-    return found
+    return found | {"cases": dict(sorted(found["cases"].items(), key=_place))}
+
+
+def _place(case: tuple[str, object]) -> tuple[int, int]:
+    """As the list of cases has it, small bodies first."""
+    name, _, size = case[0].partition("-")
+    names = ["import" if one == "imports" else one for one in CASES]
+    return (names.index(name) if name in names else len(names), int(size or 0))
 
 
 def add(path: Path, run: str, facts: dict[str, Any], cases: dict[str, Any]) -> Results:

@@ -73,16 +73,26 @@ def number(value: float) -> str:
 
 
 def runs(results: Results) -> Iterator[str]:
-    """What the figures were measured on, a sentence or two a run."""
+    """What the figures were measured on: a paragraph for each machine and its settings, with the runs there."""
+    places: dict[str, list[str]] = {}
     for name, facts in results["runs"].items():
         cases = [case for case in results["cases"].values() if case["run"] == name]
         stolen = [case["steal"] for case in cases if case["steal"] is not None]
-        packages = ", ".join(f"{package} {version}" for package, version in facts["packages"].items())
-        settings = ", ".join(f"{setting} {value}" for setting, value in facts["settings"].items())
-        steal = f"{max(stolen):g} % at the most" if stolen else "unknown"
-        yield (
-            f"{name[:16].replace('T', ' ')} UTC, orderflow {facts['orderflow']} at {facts['commit']}: {facts['cpu']}, "
-            f"{facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}, Python {facts['python']}, "
-            f"PostgreSQL {facts['postgres']}; {packages}. Settings: {settings}. Time taken by the host: {steal}. "
-            f"Cases: {len(cases)}."
+        steal = f"{max(stolen):g} %" if stolen else "an unknown share"
+        loads = [case["load"] for case in cases if case["load"] is not None]
+        load = f"{max(loads):g}" if loads else "unknown"
+        places.setdefault(_place(facts), []).append(
+            f"{name[:16].replace('T', ' ')} UTC at commit {facts['commit']} ({len(cases)} cases; the host took at most "
+            f"{steal} of the time; load at most {load})"
         )
+    for place, told in places.items():
+        yield f"{place} Runs: {', '.join(told)}."
+
+
+def _place(facts: dict[str, Any]) -> str:
+    packages = ", ".join(f"{package} {version}" for package, version in facts["packages"].items())
+    settings = ", ".join(f"{setting} {value}" for setting, value in facts["settings"].items())
+    return (
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}, "
+        f"Python {facts['python']}, PostgreSQL {facts['postgres']}, orderflow {facts['orderflow']}, {packages}. Settings: {settings}."
+    )

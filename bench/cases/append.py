@@ -41,7 +41,7 @@ def _case(size: int, producers: int) -> Case:
             "position. "
             "eventsourcing: `save` of an aggregate whose event holds the text as it came. bare: the same columns with "
             "made-up "
-            "digests; group commit is one INSERT of all that wait, by whichever thread comes first."
+            "digests; group commit is one INSERT of all that wait, by a thread of its own."
         ),
         contestants=(
             Contestant("orderflow", OURS, partial(run_ours, size, producers)),
