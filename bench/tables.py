@@ -94,5 +94,6 @@ def _place(facts: dict[str, Any]) -> str:
     settings = ", ".join(f"{setting} {value}" for setting, value in facts["settings"].items())
     return (
         f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}, "
-        f"Python {facts['python']}, PostgreSQL {facts['postgres']}, orderflow {facts['orderflow']}, {packages}. Settings: {settings}."
+        f"Python {facts['python']}, PostgreSQL {facts['postgres']}, orderflow {facts['orderflow']}, {packages}. "
+        f"Settings: {settings}."
     )
