@@ -18,7 +18,7 @@ PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 SERVER_15 ?= postgresql+psycopg://postgres@127.0.0.1:5432/postgres
 SEED ?= 0
 
-.PHONY: help setup setup-dev demo drill test test-fast test-15 test-pythons simulate lint types imports migrations docs build check check-wheel lock clean
+.PHONY: help setup setup-dev demo drill test test-fast test-15 test-pythons simulate lint types imports migrations docs bench bench-full build check check-wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,12 @@ docs: $(VENV)/.docs ## Build the documentation into build/docs; a broken link or
 	@$(BIN)/sphinx-build -q -W --keep-going -n -E -d build/docs-trees docs build/docs
 	@echo "build/docs/index.html"
 
+bench: $(VENV)/.bench ## Measure orderflow beside its peers and the bare database, in minutes (ARGS="--only append --rounds 5")
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-full: $(VENV)/.bench ## The same with 10 M events and an old snapshot: hours
+	@$(BIN)/python -m bench --full $(ARGS)
+
 build: setup-dev ## Build wheel and sdist into dist/; the same source gives the same bytes
 	@rm -rf dist && $(BIN)/python -m hatchling build -d dist
 
@@ -86,6 +92,7 @@ lock: $(VENV)/.dev ## Resolve the newest dependencies into the lock files
 			--generate-hashes --no-emit-index-url --no-header --no-annotate -q --upgrade" \
 		&& $$compile -o requirements.lock && $$compile --group dev -c requirements.lock -o requirements-dev.lock \
 		&& $${compile/pyproject.toml --group build/--group pyproject.toml:docs} -c requirements-dev.lock -o requirements-docs.lock \
+		&& $${compile/pyproject.toml --group build/--group pyproject.toml:bench} -c requirements-dev.lock -o requirements-bench.lock \
 		&& rm -rf $$tools
 
 clean: ## Remove .venv, caches and build output
@@ -111,4 +118,9 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 # Beside the rest: the documentation tool imports nothing of ours.
 $(VENV)/.docs: requirements-docs.lock | $(BIN)/python
 	@$(PIP) --require-hashes -r requirements-docs.lock
+	@touch $@
+
+# Beside the rest: orderflow itself needs none of it.
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.runtime
+	@$(PIP) --require-hashes -r requirements-bench.lock
 	@touch $@

@@ -7,7 +7,7 @@ import pytest
 
 from .build import ROOT
 
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-docs.lock"]
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-docs.lock", "requirements-bench.lock"]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -24,12 +24,14 @@ def test_they_name_packages_and_hashes_only(lock):
 def test_they_hold_every_dependency_and_agree():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    runtime, dev, docs = (pins(ROOT / lock) for lock in LOCKS)
+    runtime, dev, docs, bench = (pins(ROOT / lock) for lock in LOCKS)
     assert names([*project["project"]["dependencies"], *groups["build"]]) <= runtime.keys()
     assert names(groups["dev"]) <= dev.keys()
     assert names(groups["docs"]) <= docs.keys()
+    assert names(groups["bench"]) <= bench.keys()
     assert runtime.items() <= dev.items()
-    assert {name: docs[name] for name in docs.keys() & dev.keys()}.items() <= dev.items()
+    for beside in (docs, bench):
+        assert {name: beside[name] for name in beside.keys() & dev.keys()}.items() <= dev.items()
 
 
 def pinned(lines: list[str]) -> dict[str, int]:
