@@ -81,7 +81,7 @@ def _late(clear: str, occurred_at: datetime | None) -> Event:
 
 
 def freeze_order(order: Order) -> str:
-    """The snapshot of a fold. Whole: leaving out what is empty made it a seventh shorter, and twice as slow to write."""
+    """The snapshot of a fold. Whole: leaving out what is empty made it a seventh shorter, and slower to write."""
     return _encode(order).decode()
 
 
