@@ -6,9 +6,7 @@ can will read the past anew.
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Final, get_args
 
 import msgspec
@@ -29,9 +27,6 @@ _DECODERS: Final[dict[str, msgspec.json.Decoder[Event]]] = {
 }
 _encode: Final = msgspec.json.Encoder(decimal_format="string", order="deterministic").encode
 _UNREADABLE: Final = (msgspec.MsgspecError, ValueError, TypeError, ArithmeticError, RecursionError)
-_FIELDS: Final = tuple(field.name for field in fields(Order))
-_values: Final = attrgetter(*_FIELDS)
-_EMPTY: Final = _values(Order())
 _order_decoder: Final = msgspec.json.Decoder(Order)
 
 
@@ -86,9 +81,8 @@ def _late(clear: str, occurred_at: datetime | None) -> Event:
 
 
 def freeze_order(order: Order) -> str:
-    """The snapshot of a fold: what differs from an order without a history. What is left out is read as that."""
-    given = zip(_FIELDS, _values(order), _EMPTY, strict=True)
-    return _encode({name: value for name, value, default in given if value != default}).decode()
+    """The snapshot of a fold. Whole: leaving out what is empty made it a seventh shorter, and slower to write."""
+    return _encode(order).decode()
 
 
 def thaw_order(snapshot: str) -> Order | None:
