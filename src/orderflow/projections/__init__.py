@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
-from orderflow.projections.steps import Step, steps_of
+from orderflow.projections.steps import Step, steps_of, uncollected
 from orderflow.store import log, progress
 from orderflow.store.applied import further, links
 
@@ -68,10 +68,11 @@ def catch_up(
         records = log.read(conn, store, place, batch)
         if not records:
             continue
-        steps = steps_of(conn, store, records)
         here = [reader for reader in readers if reader.name in claimed and claimed[reader.name].position == place]
-        for reader in here:
-            reader.apply(conn, store, steps, policy)
+        with uncollected():
+            steps = steps_of(conn, store, records)
+            for reader in here:
+                reader.apply(conn, store, steps, policy)
         known = links(conn, store, place, records[-1].position)
         given = [step.record for step in steps]
         after = {one: further(one, given, known) for one in {claimed[reader.name] for reader in here}}

@@ -18,7 +18,7 @@ from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
 from orderflow.projections import Projection, Standing
 from orderflow.projections.differences import Differences, compared, exchange
-from orderflow.projections.steps import Folds, orders_after, steps_of
+from orderflow.projections.steps import Folds, orders_after, steps_of, uncollected
 from orderflow.store import log, progress
 from orderflow.store.applied import Applied, further, links, nothing
 from orderflow.store.connect import transact
@@ -170,7 +170,7 @@ def _filled(conn: sa.Connection, making: _Making, applied: Applied, upto: int) -
     The log is read and folded by one connection while the other, whose transaction it is, still writes rows. Orders
     stand where their streams say: snapshots are what is being checked.
     """
-    with making.engine.connect() as reading, ThreadPoolExecutor(1) as writer:
+    with making.engine.connect() as reading, ThreadPoolExecutor(1) as writer, uncollected():
         rows = _Rows(conn, making, writer)
         while applied.position < upto:
             limit = min(making.page, upto - applied.position)
