@@ -144,7 +144,7 @@ class Simulation:
         self.crashes = rng.choice([0.0, 0.02, 0.15])
         self.sleeps = rng.choice([0.0, 0.02, 0.15])
         self.slowness = rng.choice([0.0, 0.0, 0.3, 0.6])  # how often due work is left lying for a while
-        self.stale_plans = rng.choice([0.0, 0.3, 0.8])
+        self.stale_plans = rng.choice([0.0, 0.3])
         self.faulty = True
         self.fences: dict[outbox.Key, int] = {}  # the newest lease of each row
         self.facts = True  # may there be events that planner and read models have not seen?
