@@ -222,7 +222,8 @@ class Simulation:
         if pulled.wait:
             self.world.later(seconds(pulled.wait), lambda: None)
         self.world.news = pulled.seen == self.feed.page_size
-        if self.faulty and self.rng.random() < 0.1:
+        if self.world.below or (self.faulty and self.rng.random() < 0.1):
+            self.world.below = False
             self.facts = self.facts or bool(intake.reread(self.engine, self.vault, self.feed).new)
         return True
 

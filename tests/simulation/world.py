@@ -100,6 +100,7 @@ class World:
         self.ahead: list[Happening] = []
         self.numbers = count()
         self.news = True
+        self.below = False
         self.tap: Wiretap | None = None
         self.get_lag = rng.choice([0.0, 0.0, 5.0, 20.0])
         self.search_lag = rng.choice([0.0, 0.0, 3.0, 10.0])
@@ -153,8 +154,13 @@ class World:
     def _emission(self) -> Emission:
         rng, odd = self.rng, self.rng.random()
         delay = seconds(rng.choice([1, 30, 200])) if odd < 0.2 else timedelta(0)
-        self.later(delay, self.stir)
+        self.later(delay, self._stir_below if odd < 0.05 else self.stir)
         return Emission(copies=2 if 0.2 <= odd < 0.3 else 1, delay=delay, backdated=odd < 0.05)
+
+    def _stir_below(self) -> None:
+        """There may be something below the cursor: who reads the trailing window often enough will find it."""
+        self.below = True
+        self.stir()
 
     def stir(self) -> None:
         """There may be something in the feed, now and once an accept has taken its time."""

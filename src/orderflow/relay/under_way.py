@@ -16,7 +16,9 @@ from orderflow.store.leases import Place
 _MOMENT: Final = 0.2
 """Seconds: what is prepared ahead of the callers is begun within so long."""
 _AHEAD: Final = 64
-"""Calls prepared ahead of the callers, at most."""
+"""Calls prepared ahead of the callers, and in one transaction, at most."""
+_UNSETTLED: Final = 256
+"""Calls between intent and record, at most: the next are prepared while the last are settled, but not without end."""
 _SLOW: Final = 1.0
 """Seconds: a place whose calls take longer does not get the last caller."""
 _REMEMBERED: Final = 60.0
@@ -31,6 +33,7 @@ class UnderWay:
         self._changed = threading.Condition()
         self._calls: dict[int, Place] = {}
         self._started: dict[int, float] = {}
+        self._made: set[int] = set()
         self._took: dict[Place, tuple[float, float]] = {}
         self._back: deque[tuple[Call, Reply]] = deque()
 
@@ -46,7 +49,8 @@ class UnderWay:
             seconds = self._seconds()
             slowest = max(seconds.values(), default=_MOMENT)
             ahead = min(_AHEAD, int(self._workers * _MOMENT / max(slowest, 0.001))) if slowest < _MOMENT else 0
-            room = self._workers + ahead - len(self._calls)
+            unmade = len(self._calls) - len(self._made)
+            room = min(self._workers + ahead - unmade, self._workers + _UNSETTLED - len(self._calls), _AHEAD)
             here = Counter(self._calls.values())
             left = [self._most() - here[place] for place, took in seconds.items() if took > _SLOW]
             return min([room, *(number for number in left if number > 0)])
@@ -91,6 +95,7 @@ class UnderWay:
         """It has been made, and waits to be settled."""
         with self._changed:
             self._over(call)
+            self._made.add(id(call))
             self._back.append((call, reply))
             self._changed.notify_all()
 
@@ -111,6 +116,7 @@ class UnderWay:
             for call in calls:
                 self._over(call)
                 self._calls.pop(id(call), None)
+                self._made.discard(id(call))
             self._changed.notify_all()
 
     def _over(self, call: Call) -> None:
