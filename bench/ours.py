@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -24,17 +22,17 @@ import sqlalchemy as sa
 from bench.ground import plain
 from bench.measure import together
 from orderflow import app as composition
-from orderflow import codec, intake, projections, relay, work
+from orderflow import history, intake, projections, relay, work
+from orderflow import replay as replaying
 from orderflow.app import App
 from orderflow.cli.card import card
 from orderflow.cli.finding import find
 from orderflow.config import GlopalSettings, Secret, Settings, ShopSettings, StoreSettings
 from orderflow.connectors import Connector
 from orderflow.domain.events import Destination
-from orderflow.domain.evolve import evolve
-from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
 from orderflow.glopal.codec import Element, Page, read_page
+from orderflow.projections import beside
 from orderflow.projections.orders import Orders
 from orderflow.relay import Tenant
 from orderflow.sandbox import Glopal, serve
@@ -44,6 +42,7 @@ from orderflow.store.connect import connect, transact
 from orderflow.store.entry import Entry
 from orderflow.store.log import Conflict, Result, Unit
 from orderflow.store.vault import Key, keys_of, open_vault, seal
+from orderflow.store.writer import Writer
 
 STORE: Final = "acme"
 MASTER: Final = bytes(range(32))
@@ -52,24 +51,16 @@ POLICY: Final = StorePolicy()
 META: Final = '{"machine":2}'
 
 
-def newer(module: str) -> Any:
-    """A module that this version may not have yet: then what it replaces is measured."""
-    return import_module(module) if find_spec(module) is not None else None
-
-
 # ---- append ----------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def appender(url: str, producers: int) -> Iterator[Callable[[str, Unit], Result]]:
     """How a unit is appended by any thread of a process; what it returns is durable."""
-    engine, writer = connect(url, pool_size=producers), newer("orderflow.store.writer")
+    engine = connect(url, pool_size=producers)
     try:
-        if writer is None:
-            yield lambda store, unit: transact(engine, lambda conn: log.append(conn, store, [unit]))[0]
-        else:
-            with writer.Writer(engine) as shared:
-                yield shared.append
+        with Writer(engine) as writer:
+            yield writer.append
     finally:
         engine.dispose()
 
@@ -116,15 +107,11 @@ def append_all(engine: sa.Engine, entries: Iterable[Entry]) -> list[Result]:
 
 def import_file(url: str, path: Path) -> int:
     """Bring a history of feed events, one a line, into the log as `orderflow import` does; how many."""
-    engine, count, history = connect(url), 0, newer("orderflow.history")
+    engine, count = connect(url), 0
     try:
         with path.open("rb") as file:
-            if history is not None:
-                for progress in history.record(engine, VAULT, STORE, file):
-                    count = progress.new
-                return count
-            while lines := file.readlines(600_000):
-                count += record(engine, page(b'{"events":[' + b",".join(lines) + b"]}"))
+            for progress in history.record(engine, VAULT, STORE, file):
+                count = progress.new
     finally:
         engine.dispose()
     return count
@@ -135,25 +122,14 @@ def import_file(url: str, path: Path) -> int:
 
 def replay(url: str) -> tuple[int, int]:
     """Read, decode and fold the whole log; how many events and orders."""
-    engine, replaying = connect(url), newer("orderflow.replay")
+    engine, position, orders = connect(url), 0, 0
     try:
         with engine.begin() as conn:
-            if replaying is not None:
-                return _replayed(replaying, conn)
-            after, orders = 0, dict[str, Order]()
-            while records := log.read(conn, STORE, after, 1000):
-                for one in records:
-                    orders[one.order_id] = evolve(orders.get(one.order_id) or Order(), codec.decode(one))
-                after = records[-1].position
-            return after, len(orders)
+            for reached in replaying.replay(conn, STORE, log.head(conn, STORE)):
+                position, orders = reached.position, orders + len(reached.folded)
     finally:
         engine.dispose()
-
-
-def _replayed(replaying: Any, conn: sa.Connection) -> tuple[int, int]:
-    """By the module that does so, where this version has one."""
-    orders = replaying.replay(conn, STORE)
-    return log.head(conn, STORE), len(orders)
+    return position, orders
 
 
 def verify(url: str) -> int:
@@ -193,24 +169,22 @@ def catch_up_all(app: App) -> int:
 
 def before_rebuild(url: str) -> None:
     """A rebuild beside the live read model needs a live one."""
-    if newer("orderflow.projections.beside") is not None:
-        engine, following = connect(url), [Orders()]
-        while transact(engine, lambda conn: projections.catch_up(conn, STORE, following, POLICY)):
-            pass
-        engine.dispose()
+    engine, following = connect(url), [Orders()]
+    while transact(engine, lambda conn: projections.catch_up(conn, STORE, following, POLICY)):
+        pass
+    engine.dispose()
 
 
 def rebuild_orders(url: str) -> int:
     """Rebuild the orders projection from position 1; how many events."""
-    engine, beside = connect(url), newer("orderflow.projections.beside")
+    engine, done = connect(url), 0
+
+    def reached(position: int) -> None:
+        nonlocal done
+        done = position
+
     try:
-        if beside is not None:
-            beside.rebuild(engine, STORE, Orders(), POLICY, lambda *_: None)
-            with engine.begin() as conn:
-                return log.head(conn, STORE)
-        done = 0
-        for position in projections.rebuild(engine, STORE, Orders(), POLICY):
-            done = position
+        beside.rebuild(engine, STORE, Orders(), POLICY, reached)
         return done
     finally:
         engine.dispose()

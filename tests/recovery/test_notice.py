@@ -260,7 +260,7 @@ def test_a_worker_in_the_middle_of_a_call_records_what_it_learnt(stage: Stage, p
     reply = relay.perform(stage.relay, call)
     again = past.restored(stage, kept)
     started(again)
-    relay.settle(again.relay, call, reply)
+    relay.settle(again.relay, [(call, reply)])
     [draft] = again.made(order_id)
     assert again.order(order_id).shop.recorded == draft.id
     again.plan()

@@ -6,16 +6,16 @@ from orderflow.store import log, migrate, progress
 from orderflow.store.applied import flaws
 from orderflow.store.connect import connect
 
-from .writing import entry, unit
+from .writing import emptied, entry, unit
 
 
 def test_what_was_read_before_is_taken_on_trust(database_url):
     """Checkpoints of an older version get the count and the hash of a reader that missed nothing."""
-    engine = connect(database_url)
+    engine, owner = connect(database_url), sa.create_engine(database_url)
+    emptied(owner)
+    migrate.upgrade(database_url, "0003")
     with engine.begin() as conn:
         log.append(conn, "acme", [unit(entry(f"o{n}")) for n in range(6)])
-    migrate.downgrade(database_url, "0003")
-    owner = sa.create_engine(database_url)
     with owner.begin() as conn:
         conn.exec_driver_sql("INSERT INTO orderflow.checkpoints VALUES ('orders', 'acme', 4), ('timeline', 'acme', 6)")
     owner.dispose()

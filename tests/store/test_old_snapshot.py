@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow.store import log, progress
+from orderflow.store.applied import Applied
 from orderflow.store.connect import connect
 
 from .writing import append, entry, unit
@@ -72,7 +73,7 @@ def test_appending_and_reading_stay_what_they_were(app):
             if n % 10 == 0:
                 with app.begin() as conn:
                     progress.claim(conn, ["orders"], "acme")
-                    progress.advance(conn, ["orders"], "acme", n + 5001)
+                    progress.advance(conn, "acme", {"orders": Applied(n + 5001, n + 5001, b"h" * 32)})
         after = [an_append(app, "new"), an_append(app, "o500"), a_page(app)]
     assert all(then <= now + MORE for then, now in zip(after, before, strict=True)), (before, after)
 

@@ -12,7 +12,7 @@ from orderflow.store.entry import Entry
 from orderflow.store.verify import verify
 
 from .pooler import PROGRAM, pooler
-from .writing import unit
+from .writing import emptied, unit
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no pgbouncer on this machine (Debian: apt install pgbouncer)")
 
@@ -85,8 +85,7 @@ def test_another_isolation_level_is_had_and_acts_as_the_role(wandering):
 def test_migrations_leave_no_lock_behind(wandering, database_url):
     """They may go through it too: whoever migrates next need not wait for a session that nobody owns."""
     owner = sa.create_engine(database_url, poolclass=sa.NullPool)
-    with owner.begin() as conn:
-        conn.execute(sa.text("DROP SCHEMA orderflow, orderflow_kept, orderflow_vault CASCADE"))
+    emptied(owner)
     for _ in range(2 * SERVERS):
         migrate.upgrade(wandering)
     assert migrate.current(wandering) == migrate.current(database_url)

@@ -6,7 +6,7 @@ from orderflow.store import migrate
 from orderflow.store.connect import connect
 from orderflow.store.log import Appended, Duplicate
 
-from .writing import append, entry, places, rows, unit, verified
+from .writing import append, emptied, entry, places, rows, unit, verified
 
 FUNCTION = """
 SELECT prosecdef, pg_get_userbyid(proowner), has_function_privilege('public', oid, 'EXECUTE'),
@@ -18,8 +18,7 @@ FROM pg_proc WHERE proname = 'append_events'
 def test_from_the_first_function_to_the_present_one(database_url):
     """At 0003 with events in it: what was written stays, what is appended continues it, and nobody gained a right."""
     owner, app = sa.create_engine(database_url), connect(database_url)
-    with owner.begin() as conn:
-        conn.execute(sa.text("DROP SCHEMA orderflow, orderflow_kept, orderflow_vault CASCADE"))
+    emptied(owner)
     migrate.upgrade(database_url, "0003")
     append(app, "acme", unit(entry("a", "e1"), entry("a", "e2")), unit(entry("b", "e3")))
     before = rows(owner, FUNCTION)
@@ -38,7 +37,9 @@ def test_from_the_first_function_to_the_present_one(database_url):
 
 def test_and_back(database_url):
     """The step that replaces the function can be undone, and done again; the log does not notice."""
-    app = connect(database_url)
+    owner, app = sa.create_engine(database_url), connect(database_url)
+    emptied(owner)
+    migrate.upgrade(database_url, "0004")
     append(app, "acme", unit(entry("a", "e1")))
     migrate.downgrade(database_url, "0003")
     app.dispose()
@@ -48,6 +49,7 @@ def test_and_back(database_url):
     assert append(app, "acme", unit(entry("a", "e3"))) == [Appended(3, 3)]
     assert verified(app, "acme") == 3
     app.dispose()
+    owner.dispose()
 
 
 def test_the_printed_script_makes_the_present_function():

@@ -56,3 +56,9 @@ def verified(engine: sa.Engine, store: str, batch: int = 1000) -> int | LogDamag
 def rows(engine: sa.Engine, query: str, **values) -> Sequence[sa.Row]:
     with engine.begin() as conn:
         return conn.execute(sa.text(query), values).all()
+
+
+def emptied(owner: sa.Engine) -> None:
+    """Take everything out of a database that migrations have put there, so that it can begin at an older revision."""
+    with owner.begin() as conn:
+        conn.execute(sa.text("DROP SCHEMA orderflow, orderflow_kept, orderflow_vault CASCADE"))

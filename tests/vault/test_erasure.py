@@ -22,7 +22,7 @@ from orderflow.erasure import OpenIntentError, buyers, receipts
 from orderflow.erasure.receipts import Receipt, RegisterError
 from orderflow.glopal.codec import Good
 from orderflow.orders import UnknownOrderError
-from orderflow.projections import rebuild
+from orderflow.projections.beside import rebuild
 from orderflow.projections.orders import Orders
 from orderflow.relay.request import frozen_requests
 from orderflow.store.connect import transact
@@ -82,7 +82,7 @@ def test_nothing_opens_any_more_and_everything_else_holds(stage: NewStage) -> No
     assert verified(it.engine, it.store) == head + 1
     after = it.order(mine)
     assert replace(after, position=order.position, version=order.version, last=order.last) == order
-    list(rebuild(it.engine, it.store, Orders(), it.policy))
+    rebuild(it.engine, it.store, Orders(), it.policy, lambda _: None)
     assert statistics(it) == before
     [fact] = it.history(mine, BuyerErased)
     assert fact == BuyerErased("ann", "asked for by letter", str(ASKED.receipt))
