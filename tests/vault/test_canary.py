@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from tests.e2e.stage import STORE, Stage, staged
+from tests.e2e.stage import STORE, Stage, staged, wait
 
 from orderflow.cli import looking
 from orderflow.sandbox import Glopal, Request, Response, Shop
@@ -150,6 +150,8 @@ def _river(run: Run) -> None:
         time.sleep(5)
         run.orders["redirect"] = place()
         run.evil.answers[run.orders["redirect"]] = redirect
+        refused = sa.text("SELECT count(*) FROM orderflow.events WHERE type = 'EffectRefused'")
+        wait(lambda: conn.scalar(refused) >= 4, 60)
         time.sleep(2)
         errors = worker.stderr
         assert errors is not None
