@@ -25,6 +25,13 @@ PURPOSE: Final = {
     "events": ("The log", "Everything that ever happened, one row an event. Append-only."),
     "streams": ("The log", "One row an order: the version of its last event."),
     "epochs": ("The log", "One row, and one more each time the database was restored from a backup. Append-only."),
+    "seals": ("The log", "Signed seals of each log, and the frontier from which the next one goes on."),
+    "seal_nodes": ("The log", "Nodes of each log's Merkle tree, so that a path needs few rows."),
+    "seal_exports": ("The log", "Which exporter took which seal, and why one did not."),
+    "servers": ("Recovery", "The server as it was at the last start: who stands on another one was restored."),
+    "recoveries": ("Recovery", "Restores that were noticed; effects are kept back until each is opened."),
+    "left_out": ("Recovery", "Orders that were left out when effects were opened: theirs stay kept back."),
+    "imports": ("Progress", "How far each file of history was imported, by its contents."),
     "cursors": ("Progress", "How far Glopal's feed has been read."),
     "pulls": ("Progress", "When each store was last pulled."),
     "checkpoints": ("Progress", "How far each reader of the log has come."),
@@ -38,7 +45,7 @@ PURPOSE: Final = {
     "keys": ("The vault", "The data keys, one or more an order, wrapped by the master key."),
     "mac_key": ("The vault", "The key of all MACs, one row, wrapped by the master key."),
 }
-SECTIONS: Final = ("The log", "Progress", "Effects", "Read models", "The vault")
+SECTIONS: Final = ("The log", "Recovery", "Progress", "Effects", "Read models", "The vault")
 
 _COLUMNS: Final = sa.text(
     """
