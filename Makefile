@@ -41,7 +41,7 @@ test-fast: setup-dev ## Run the tests of the pure core only: no database, second
 
 test-15: setup-dev ## Run the tests that need a database on the PostgreSQL 15 at 127.0.0.1:5432
 	@ORDERFLOW_TEST_SERVER="$(SERVER_15)" $(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 8 \
-		tests/store tests/projections tests/intake tests/relay $(ARGS)
+		tests/store tests/projections tests/intake tests/relay tests/audit tests/recovery $(ARGS)
 
 test-pythons: ## Run the tests of core, Glopal and store, and the demo, on each Python from 3.11 to 3.14 that is here
 	@missing=""; for python in $(PYTHONS); do \

@@ -14,7 +14,8 @@ HEAD: Final = """\
 
 The tables as a migrated PostgreSQL describes them, with what each column means. Generated from the catalogue and from
 `store/tables.py`. `orderflow migrate` makes them; the columns of the log are explained in
-[the format of the log](log-format.md).
+[the format of the log](log-format.md). The schema `orderflow_kept` holds the read models as they were before a
+[rebuild](../how-to/rebuild.md), with the same columns, until they are released.
 
 Every key begins with the store, so that stores never wait for one another. Workers act as the role `orderflow_app`;
 what it may do stands with each table (`read` is SELECT). Adding to the log is done by the function `append_events`
