@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
+from tests.store import rows as in_store
 
 from orderflow import codec
 from orderflow.domain import events as e
@@ -41,7 +42,7 @@ def rows(engine: sa.Engine, store: str, order_id: str = "a") -> dict[str, outbox
 def change(engine: sa.Engine, store: str, effect: str, **columns) -> None:
     [row] = [row for name, row in rows(engine, store).items() if name.startswith(effect)]
     with engine.begin() as conn:
-        assert outbox.change(conn, row.key, **columns)
+        assert in_store.change(conn, row.key, **columns)
 
 
 def test_what_is_due_becomes_rows(app, store):
@@ -195,7 +196,7 @@ def test_a_sweep_parks_no_reads(app, store):
     read_all(app, store, [Orders()])
     plan(app, store)
     with app.begin() as conn:
-        outbox.remove(conn, rows(app, store)["fetch:0"].key)
+        in_store.remove(conn, rows(app, store)["fetch:0"].key)
         planner.sweep(conn, store, POLICY)
     assert not rows(app, store)["fetch:0"].parked
 
@@ -285,7 +286,7 @@ def test_a_sweep_looks_at_what_another_machine_closed(app, owner, store):
     assert rows(app, store)["draft:0"].parked
     with app.begin() as conn:
         for row in outbox.rows_of(conn, store, "a"):
-            outbox.remove(conn, row.key)
+            in_store.remove(conn, row.key)
     other_machine(owner, store, codec.freeze_order(order(app, store, "b")), "CANCELLED")
     with app.begin() as conn:
         planner.sweep(conn, store, POLICY)

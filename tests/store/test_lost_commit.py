@@ -16,9 +16,11 @@ from orderflow.intake import Feed
 from orderflow.store import leases, log, outbox, progress
 from orderflow.store.connect import connect, transact
 from orderflow.store.entry import Entry
+from orderflow.store.leases import Change
 from orderflow.store.outbox import Key
 from orderflow.store.vault import key, unseal
 
+from . import rows
 from .proxy import Fault, Proxy, proxy
 from .writing import VAULT, append, entry, ids, unit, verified
 
@@ -132,7 +134,7 @@ def test_an_outcome_is_recorded_once(door, app, engine, store, faults):
     place = Key(store, "a", "shop", "draft", 0)
     append(app, store, unit(Entry("a", "OrderReceived", "glopal", "e1", "{}")))
     with app.begin() as conn:
-        outbox.plan(conn, place, target="", reads=False, next_at=NOW)
+        rows.plan(conn, place, reads=False, next_at=NOW)
         intended = EffectIntended(Effect.DRAFT, 0, 1, "", "", NOW, NOW)
         orders.commit(
             conn, VAULT, store, "a", orders.load(conn, store, "a"), [orders.Fact(intended, f"{place}:intent")]
@@ -142,7 +144,7 @@ def test_an_outcome_is_recorded_once(door, app, engine, store, faults):
 
     def settle(conn: sa.Connection) -> bool:
         order = orders.load(conn, store, "a")
-        outbox.remove(conn, place, fence=row.fence)
+        leases.write(conn, store, [Change(row, ends=True)])
         return orders.commit(conn, VAULT, store, "a", order, [orders.Fact(delivered, f"{place}:1")])
 
     door.arm(*faults, marker=APPENDS)

@@ -1,5 +1,6 @@
 """Each row is leased to one worker at a time, by the database's clock, and says only what may be."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -8,7 +9,10 @@ import sqlalchemy as sa
 
 from orderflow.store import leases, outbox, progress
 from orderflow.store.connect import connect
+from orderflow.store.leases import Change
 from orderflow.store.outbox import Key
+
+from . import rows
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 SHOP, GLOPAL = ("shop", "draft"), ("glopal", "fetch")
@@ -19,7 +23,7 @@ def plan(engine: sa.Engine, store: str, order_id: str, place=SHOP, *, after: flo
     key = Key(store, order_id, *place, 0)
     reads = place[1] in ("fetch", "quote", "reap")
     with engine.begin() as conn:
-        outbox.plan(conn, key, **{"target": "", "reads": reads, "next_at": LONG_AGO + timedelta(seconds=after)} | more)
+        rows.plan(conn, key, **{"target": "", "reads": reads, "next_at": LONG_AGO + timedelta(seconds=after)} | more)
     return key
 
 
@@ -31,7 +35,7 @@ def lease(engine: sa.Engine, store: str, seconds: float = 60.0, owner: str = "w"
 
 def change(engine: sa.Engine, key: Key, **columns) -> bool:
     with engine.begin() as conn:
-        return outbox.change(conn, key, **columns)
+        return rows.change(conn, key, **columns)
 
 
 INTENT = {
@@ -107,17 +111,20 @@ def test_a_lease_ends_by_the_clock_of_the_database(database_url):
 
 def test_a_stale_fence_touches_nothing(app, store):
     """Who was suspended past the lease can neither change nor remove the row; who holds it now can."""
-    key = plan(app, store, "a")
+    plan(app, store, "a")
     old = lease(app, store, seconds=0.0)
     new = lease(app, store)
     assert (old.fence, new.fence) == (1, 2)
     with app.begin() as conn:
-        assert not outbox.change(conn, key, fence=old.fence, reason="stale")
-        assert not outbox.remove(conn, key, fence=old.fence)
-        assert outbox.change(conn, key, fence=new.fence, reason="fresh")
+        assert leases.hold(conn, store, [old]).rows == {}
+        leases.write(conn, store, [Change(replace(old, reason="stale"))])
+        leases.write(conn, store, [Change(old, ends=True)])
+        [row] = outbox.rows_of(conn, store, "a")
+        assert (row.reason, row.fence) == ("", 2)
+        leases.write(conn, store, [Change(replace(new, reason="fresh"), leased=True)])
         [row] = outbox.rows_of(conn, store, "a")
         assert row.reason == "fresh"
-        assert outbox.remove(conn, key, fence=new.fence)
+        leases.write(conn, store, [Change(new, ends=True)])
         assert outbox.rows_of(conn, store, "a") == []
 
 
@@ -169,7 +176,7 @@ def test_one_write_under_way_per_order_and_destination(app, store):
     assert change(app, plan(app, store, "a", ("glopal", "accept")), **INTENT)
     assert change(app, plan(app, store, "b", ("shop", "withdraw")), **INTENT)
     with app.begin() as conn:
-        assert outbox.remove(conn, Key(store, "a", "shop", "draft", 0))
+        assert rows.remove(conn, Key(store, "a", "shop", "draft", 0))
     assert change(app, second, **INTENT)
 
 

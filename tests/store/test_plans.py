@@ -11,6 +11,7 @@ from orderflow.store.applied import Applied, links
 from orderflow.store.connect import connect
 from orderflow.store.streams import read_streams
 
+from . import rows
 from .writing import NOON, entry, unit
 
 MANY = 20_000
@@ -111,8 +112,7 @@ STATEMENTS = {
     "rows of one order": ("outbox", lambda c: outbox.rows_of(c, "acme", "o77")),
     "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
     "advance a reader": ("checkpoints", lambda c: progress.advance(c, "acme", {"planner": Applied(9, 9, b"h" * 32)})),
-    "what is due next": ("outbox", lambda c: outbox.plan(c, KEY, target="", reads=True, next_at=NOON)),
-    "a row of the outbox": ("outbox", lambda c: outbox.change(c, KEY, reason="x")),
+    "what is due next": ("outbox", lambda c: rows.plan(c, KEY, reads=True, next_at=NOON)),
     "how far an import came": ("imports", lambda c: imports.place(c, "acme", "f7")),
     "note how far it came": ("imports", lambda c: imports.note(c, "acme", "f7", imports.Place(800, 800, ""))),
     "the snapshot of an order": ("orders", lambda c: orders._snapshots(c, "acme", ["o77"])),

@@ -27,6 +27,7 @@ from orderflow.store.vault import (
     unseal,
 )
 
+from . import rows as outbox_rows
 from .writing import VAULT, rows
 
 EVENT = uuid4()
@@ -219,9 +220,9 @@ def test_no_plain_byte_stands_in_the_database(app, owner, store):
         sealed = seal(VAULT, data_key, CANARY, EVENT, "request")
         now = datetime.now(UTC)
         place = outbox.Key(store, "a", "shop", "draft", 0)
-        outbox.plan(conn, place, target="", reads=False, next_at=now)
+        outbox_rows.plan(conn, place, reads=False, next_at=now)
         digest = mac(VAULT, store, CANARY).hex()
-        outbox.change(conn, place, request=sealed.data, request_key=sealed.key, digest=digest)
+        outbox_rows.change(conn, place, request=sealed.data, request_key=sealed.key, digest=digest)
     stored = _every_text(owner)
     assert len(stored) > 10
     for form in (CANARY.decode(), CANARY.hex(), base64.b64encode(CANARY).decode()[:-4]):

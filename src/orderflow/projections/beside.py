@@ -106,11 +106,6 @@ def release(conn: sa.Connection, store: str, projection: Projection) -> int:
     return conn.execute(sa.delete(former).where(former.c.store == store)).rowcount
 
 
-def is_kept(conn: sa.Connection, store: str, projection: Projection) -> int | None:
-    """The position at which the kept read model of `store` was replaced; None if none is kept."""
-    return progress.positions(conn, [_kept(projection)], store)[_kept(projection)] or None
-
-
 def _kept(projection: Projection) -> str:
     return f"{projection.name}~kept"
 

@@ -13,9 +13,6 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-
-from orderflow.store.tables import outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +65,6 @@ _ROWS: Final = sa.text(
     f"SELECT {', '.join(COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
     "WHERE store = :store AND order_id = :order_id ORDER BY destination, effect, generation FOR UPDATE"
 )
-
-
-def plan(
-    conn: sa.Connection,
-    key: Key,
-    *,
-    target: str,
-    reads: bool,
-    next_at: datetime,
-    parked: bool = False,
-    shadow: bool = False,
-) -> None:
-    """A new planned row; a row with this key that exists already stays as it is."""
-    said = {"target": target, "reads": reads, "next_at": next_at, "parked": parked, "shadow": shadow}
-    conn.execute(insert(outbox).values(_key(key) | said).on_conflict_do_nothing())
-
-
-def change(
-    conn: sa.Connection,
-    key: Key,
-    *,
-    fence: int | None = None,
-    **columns: Any,
-) -> bool:
-    """Change a row; with `fence` only if nobody leased it since. False if it was not touched."""
-    return conn.execute(sa.update(outbox).where(*_is(key, fence)).values(**columns)).rowcount > 0
-
-
-def remove(conn: sa.Connection, key: Key, *, fence: int | None = None) -> bool:
-    """Take a row out: superseded, or ended. With `fence` only if nobody leased it since."""
-    return conn.execute(sa.delete(outbox).where(*_is(key, fence))).rowcount > 0
 
 
 # --- many rows by one statement ---------------------------------------------------------------------------------------
@@ -198,8 +164,3 @@ def row_of(row: Sequence[Any]) -> Row:
 
 def _key(key: Key) -> dict[str, Any]:
     return {name: getattr(key, name) for name in _KEY}
-
-
-def _is(key: Key, fence: int | None) -> list[sa.ColumnElement[bool]]:
-    columns = [outbox.c[name] == value for name, value in _key(key).items()]
-    return columns if fence is None else [*columns, outbox.c.fence == fence]
