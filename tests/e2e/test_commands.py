@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from tests.store.writing import emptied
 
 import orderflow
 from orderflow.cli.demo.judge import rebuilt
@@ -298,8 +299,9 @@ def test_what_a_migration_would_do_is_printed_without_a_database(stage):
     assert not (stage.home / "data").exists()
 
 
-def test_a_database_at_an_older_revision_is_refused_politely(stage, database_url):
-    migrate.downgrade(database_url, "0001")
+def test_a_database_at_an_older_revision_is_refused_politely(stage, database_url, engine):
+    emptied(engine)
+    migrate.upgrade(database_url, "0001")
     said = stage.run("orders", "list", code=2)
     assert (
         said.err
