@@ -31,6 +31,7 @@ from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
 from orderflow.erasure import Receipt, receipts
+from orderflow.erasure.receipts import RegisterError
 from orderflow.glopal.client import Client, Endpoint
 from orderflow.glopal.description import Described, described, openapi
 from orderflow.glopal.mapping import Mapping, mapping_from
@@ -100,7 +101,11 @@ def returned(app: App) -> list[Receipt]:
 
     Raises `RegisterError`.
     """
-    if app.erasures is None or not app.erasures.path.exists():
+    if app.erasures is None:
+        return []
+    if not app.erasures.path.exists():
+        if erasure.begun(app.engine, app.vault):
+            raise RegisterError(f"the register {app.erasures.path} is missing, and keys were erased: put it back")
         return []
     return erasure.returned(app.engine, app.vault, list(receipts.read(app.erasures.path, app.erasures.trusted)))
 

@@ -98,3 +98,30 @@ def test_what_counts_is_what_the_role_commits_with(stage: Stage, database_url: s
 def test_only_known_names_are_allowed(stage: Stage) -> None:
     said = stage.run("pull", code=2, ORDERFLOW_UNSAFE_SERVER="everything").err
     assert "unsafe_server: got 'everything', expected one of fsync, full_page_writes, synchronous_commit" in said
+
+
+def test_why_says_that_effects_are_kept_back(moved: Stage) -> None:
+    """An order whose next step is due looks as if it were next in line; it is not, and why tells whose turn it is."""
+    [order] = moved.glopal.ledger("acme")
+    moved.glopal.ready("acme", order.order_id)
+    moved.run("pull")
+    said = moved.run("why", order.order_id)
+    assert "effects of acme are kept back" in said.out
+    assert "orderflow recover status" in said.out
+    moved.faults.script("error_503", path="/orders$", times=10)
+    moved.run("recover", "reconcile", code=1)
+    moved.run("recover", "open", "acme", "--why", "later", "--without", order.order_id)
+    assert "it was left out when a recovery was opened" in moved.run("why", order.order_id).out
+
+
+def test_what_is_imported_or_erased_first_notices_the_restore(moved: Stage) -> None:
+    """What is appended after a restore belongs to the new epoch, whoever appends it."""
+    (moved.home / "history.ndjson").write_text(
+        '{"event_id":"h1","event_name":"order.received","order_id":"9-9","event_at":"2020-01-01T00:00:00Z"}\n'
+    )
+    moved.run("import", "acme", "history.ndjson", "--effects")
+    with moved.app.engine.begin() as conn:
+        first = conn.scalar(sa.text("SELECT first_position FROM orderflow.epochs WHERE epoch = 2"))
+        at = conn.scalar(sa.text("SELECT position FROM orderflow.events WHERE source_id = 'h1'"))
+    assert first is not None
+    assert at >= first

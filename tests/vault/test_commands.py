@@ -46,7 +46,7 @@ def test_the_master_key_is_rotated_step_by_step(stage: Stage) -> None:
     new_master_key(stage.home / "new.key")
     settings(stage, 'second_master_key = { file = "new.key" }')
     before = stage.run("keys", "status", "--json").data
-    assert (len(before["keys"]), before["left"], before["closed"]) == (1, 0, 0)
+    assert (len(before["keys"]), before["left"], before["unopened"]) == (1, 0, 0)
     path = stage.home / "orderflow.toml"
     old = f'master_key_file = "{stage.home}/master.key"'
     swapped = path.read_text().replace(old, f'master_key_file = "{stage.home}/new.key"')
@@ -57,7 +57,7 @@ def test_the_master_key_is_rotated_step_by_step(stage: Stage) -> None:
         stage.glopal.ready(STORE, order_id)
         wait(lambda: stage.order(order_id).status == "ACCEPTED")
     assert done["rewrapped"] >= 1
-    assert (done["left"], done["closed"], done["mac_key"]) == (0, 0, done["current"])
+    assert (done["left"], done["unopened"], done["mac_key"]) == (0, 0, done["current"])
     assert "not needed any more" in stage.run("keys", "status").out
     (stage.home / "master.key").unlink()
     path.write_text(path.read_text().replace('second_master_key = { file = "master.key" }\n', ""))
@@ -180,3 +180,6 @@ def test_a_restored_database_does_not_work_before_it_is_erased_again(stage: Stag
     assert "--reapply" not in stage.run_here("doctor").out
     with stage.working():
         pass
+    register.rename(register.with_suffix(".away"))  # a mount that was lost, for example
+    assert "is missing, and keys were erased: put it back" in stage.run("work", code=1).err
+    assert "put the true register back" in stage.run_here("doctor").out

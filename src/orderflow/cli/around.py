@@ -19,7 +19,7 @@ from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
 from orderflow.domain.policy import Mode, StorePolicy, in_scope
 from orderflow.projections.planner import Planner
-from orderflow.store import log, progress
+from orderflow.store import epochs, log, progress
 from orderflow.store.tables import pauses
 
 OVERDUE: Final = timedelta(minutes=1)
@@ -58,8 +58,20 @@ class View:
 
 def around(view: View) -> tuple[Circumstance, ...]:
     """All of them, what stops the order first."""
-    found = (*_pauses(view), *_rows(view), *_unread(view), *_policy(view))
+    found = (*_recovery(view), *_pauses(view), *_rows(view), *_unread(view), *_policy(view))
     return tuple(sorted(found, key=lambda one: not one.stops))
+
+
+def _recovery(view: View) -> Iterator[Circumstance]:
+    """After a restore nothing leaves until orders were looked up; what was left out then waits for itself."""
+    found, stops = epochs.pending(view.conn, view.store), view.order.status not in _OVER
+    if found is not None:
+        text = f"effects of {view.store} are kept back since {clock(found.noticed_at, view.now)}: {found.reason}"
+        yield Circumstance("kept_back", text, stops, (f"{view.command} recover status",))
+    elif view.order_id in epochs.orders_left_out(view.conn, view.store):
+        text = "effects of this order are kept back: it was left out when a recovery was opened"
+        lines = (f"{view.command} recover reconcile --store {shlex.quote(view.store)}",)
+        yield Circumstance("left_out", text, stops, lines)
 
 
 def _pauses(view: View) -> Iterator[Circumstance]:

@@ -52,7 +52,7 @@ def erase(  # noqa: PLR0913  each is an option of the command line
     """
     if sum(map(bool, (orders, buyer is not None, reapply is not None))) != 1:
         raise Failure("say what to erase: orders, --buyer, or --reapply")
-    with means.opened(ctx) as app:
+    with (means.acting if yes else means.opened)(ctx) as app:
         if app.erasures is None:
             raise Failure(_NO_REGISTER)
         if reapply is not None:

@@ -20,6 +20,8 @@ from orderflow import history
 from orderflow.app import App
 from orderflow.cli import means
 from orderflow.cli.means import Failure
+from orderflow.store.bell import Topic
+from orderflow.store.link import hint
 
 _STDIN = "-"
 
@@ -43,11 +45,12 @@ def import_(
     A line that is no event is kept, as a bad element of the feed is. The pull's cursor stays where it is. After an
     interruption the same command goes on where it was; what comes from stdin is read again from its beginning.
     """
-    with means.opened(ctx) as app, _opened(file) as source:
+    with means.acting(ctx) as app, _opened(file) as source:
         means.known_store(app, store)
         if not effects:
             _refuse_surprises(app, store)
         done = _record(app, store, source, None if file == _STDIN else Path(file).stat().st_size)
+        hint(app.engine, Topic.FACTS)
     if as_json:
         means.print_json({"store": store, **asdict(done)})
     else:

@@ -27,7 +27,7 @@ def status(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
     else:
         for line in _lines(found):
             means.say(line)
-    if found["closed"]:
+    if found["unopened"]:
         raise typer.Exit(means.REFUSED)
 
 
@@ -52,21 +52,21 @@ def rotate(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
 
 
 def _status(app: App) -> dict[str, Any]:
-    """`left`: keys that are to be wrapped anew; `closed`: those of them that no master key in use opens."""
+    """`left`: keys that are to be wrapped anew; `unopened`: those of them that no master key in use opens."""
     vault = app.vault
     with stored_at(vault, app.engine).connect() as conn:
         wrapped, mac_key = rotation.wrapped_by(conn), rotation.mac_key_wrapped_by(conn)
     in_use = [master.master_id for master in vault.masters]
     current, *second = in_use
     left = [one for one in wrapped if one.master != current]
-    closed = sum(one.keys for one in left if one.master not in (None, *second))
+    unopened = sum(one.keys for one in left if one.master not in (None, *second))
     return {
         "current": current,
         "second": second[0] if second else None,
         "keys": [{"master": one.master, "keys": one.keys} for one in wrapped],
         "mac_key": mac_key,
         "left": sum(one.keys for one in left),
-        "closed": closed + (mac_key not in (None, *in_use)),
+        "unopened": unopened + (mac_key not in (None, *in_use)),
     }
 
 
@@ -75,8 +75,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
     lines += [f"{one['keys']} keys are wrapped by {one['master'] or 'a key without id'}" for one in found["keys"]]
     if found["mac_key"] is not None:
         lines.append(f"the MAC key is wrapped by {found['mac_key']}")
-    if found["closed"]:
-        lines.append(f"{found['closed']} of them do not open: put their master key back, as second_master_key")
+    if found["unopened"]:
+        lines.append(f"{found['unopened']} of them do not open: put their master key back, as second_master_key")
     elif found["left"] or found["mac_key"] not in (None, found["current"]):
         lines.append("`orderflow keys rotate` wraps the others anew")
     elif found["second"]:

@@ -102,6 +102,12 @@ def returned(engine: sa.Engine, vault: Vault, receipts: Sequence[Receipt]) -> li
     return found
 
 
+def begun(engine: sa.Engine, vault: Vault) -> bool:
+    """Was any key ever destroyed? Then there is a register somewhere."""
+    with stored_at(vault, engine).connect() as conn:
+        return bool(conn.scalar(sa.text("SELECT EXISTS (SELECT FROM orderflow_vault.keys WHERE wrapped IS NULL)")))
+
+
 def _again(conn: sa.Connection, vault: Vault, receipt: Receipt) -> int:
     exclusively(conn, receipt.store)
     _forget_requests(conn, receipt.store, receipt.order_id)

@@ -59,7 +59,7 @@ recoveries = sa.Table(
     sa.Column("sealed_chain", sa.LargeBinary, doc="last hash in that seal"),
     _at("noticed_at"),
     sa.Column("read_to", sa.BigInteger, doc="head once Glopal's feed had been read to its end again"),
-    _at("opened_at", "effects are closed while this is null", null=True),
+    _at("opened_at", "effects are kept back while this is null", null=True),
     _text("opened_by", null=True),
     _text("why", null=True),
     sa.PrimaryKeyConstraint("store", "epoch"),
