@@ -57,7 +57,7 @@ def test_history_goes_in_once(drawn):
     told = {"bytes": size, "lines": 4, "skipped": 4, "new": 0, "known": 0, "bad": 0, "evidence": 0}
     assert again == {"store": STORE} | told
     assert "4 lines were recorded by an earlier import" in drawn.run("import", STORE, name).out
-    assert drawn.run("verify").out == f"the log of {STORE} is whole: 4 events\n"
+    assert drawn.run("verify").out.splitlines()[0] == f"the log of {STORE} is whole: 4 events"
 
 
 def test_from_stdin(drawn):
@@ -93,7 +93,7 @@ def test_without_a_line_it_is_refused(stage):
     name = written(stage, lines(("old", "received", OLD)))
     said = stage.run("import", STORE, name, code=exits.BAD_INPUT)
     assert "no effects_from" in said.err
-    assert stage.run("verify").out == f"the log of {STORE} is whole: 0 events\n"
+    assert stage.run("verify").out.splitlines()[0] == f"the log of {STORE} is whole: 0 events"
     assert stage.run("import", STORE, name, "--effects", "--json").data["new"] == 1
 
 
@@ -122,4 +122,4 @@ def test_an_interrupted_import_goes_on_from_where_it_was(drawn, engine):
     assert scalar(engine, "SELECT max(lines) FROM orderflow.imports") == 1000
     done = drawn.run("import", STORE, name, "--json").data
     assert (done["skipped"], done["new"], done["known"]) == (1000, 3500, 0)
-    assert drawn.run("verify").out == f"the log of {STORE} is whole: 4500 events\n"
+    assert drawn.run("verify").out.splitlines()[0] == f"the log of {STORE} is whole: 4500 events"

@@ -223,8 +223,11 @@ class Simulation:
             self.world.later(seconds(pulled.wait), lambda: None)
         self.world.news = pulled.seen == self.feed.page_size
         if self.world.below or (self.faulty and self.rng.random() < 0.1):
-            self.world.below = False
-            self.facts = self.facts or bool(intake.reread(self.engine, self.vault, self.feed).new)
+            again = intake.reread(self.engine, self.vault, self.feed)
+            self.facts = self.facts or bool(again.new)
+            self.world.below = self.world.below and again.wait > 0
+            if again.wait:  # Glopal gave no answer; a puller, too, looks again, and again
+                self.world.later(seconds(again.wait), self.world.stir)
         return True
 
     def _people(self) -> None:

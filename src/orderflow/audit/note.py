@@ -139,7 +139,10 @@ def _signatures(below: str) -> Iterator[tuple[str, bytes]]:
         if found is None:
             raise NoteError("it has a line that is no signature")
         try:
-            yield found["name"], b64decode(found["signature"], validate=True)
+            raw = b64decode(found["signature"], validate=True)
+            if _in_base64(raw) != found["signature"]:  # base64 has spare bits, and a seal is one text only
+                raise NoteError("it has a line that is no signature")
+            yield found["name"], raw
         except ValueError:
             raise NoteError("it has a line that is no signature") from None
 

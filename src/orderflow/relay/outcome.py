@@ -65,7 +65,9 @@ def _settle(conn: sa.Connection, *, relay: Relay, store: str, done: Sequence[tup
         row = held.rows.get(call.row.key, call.row)
         turn = Turn(relay, row, orders[row.key.order_id])
         found.append((turn, call, reply, _facts(turn, call, reply, held.now)))
-    sealing = [t.row.key.order_id for t, _, r, facts in found if attempts.replied(r) or any(f.body for f in facts)]
+    sealing = [
+        t.row.key.order_id for t, _, r, facts in found if attempts.replied(r) or any(f.body is not None for f in facts)
+    ]
     keys = keys_of(conn, relay.vault, store, sealing) if sealing else {}
     moves, calls = [], {}
     for bare, call, reply, facts in found:
