@@ -100,7 +100,6 @@ def _orders(figures: _Figures) -> Iterator[str]:
         f"orders, it is room for "
         f"**{number(rate.median * _PEAK)} orders a day** without falling behind in that hour; what falls behind is "
         "caught up later, "
-        f"caught up later, "
         "nothing is lost."
     )
     events = figures.get("river", f"1 store, {workers} workers", "events an order")
