@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from orderflow.store import outbox
 from orderflow.store.outbox import Key, Planned
+from orderflow.store.tables import outbox as table
 
 
 def plan(conn: sa.Connection, key: Key, *, target: str = "", reads: bool, next_at: datetime, **more: bool) -> None:
@@ -19,13 +20,13 @@ def plan(conn: sa.Connection, key: Key, *, target: str = "", reads: bool, next_a
 
 def change(conn: sa.Connection, key: Key, **columns: Any) -> bool:
     """Other columns in a row; False if there is none."""
-    return conn.execute(sa.update(outbox.outbox).where(*_is(key)).values(**columns)).rowcount > 0
+    return conn.execute(sa.update(table).where(*_is(key)).values(**columns)).rowcount > 0
 
 
 def remove(conn: sa.Connection, key: Key) -> bool:
     """A row less; False if there was none."""
-    return conn.execute(sa.delete(outbox.outbox).where(*_is(key))).rowcount > 0
+    return conn.execute(sa.delete(table).where(*_is(key))).rowcount > 0
 
 
 def _is(key: Key) -> list[sa.ColumnElement[bool]]:
-    return [outbox.outbox.c[name] == getattr(key, name) for name in Key.__slots__]
+    return [table.c[name] == getattr(key, name) for name in Key.__slots__]
