@@ -23,7 +23,7 @@ from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.planner import Planner
 from orderflow.relay.crew import Crew
 from orderflow.store.bell import Bell, Topic
-from orderflow.store.connect import transact
+from orderflow.store.connect import named, transact
 from orderflow.store.link import link
 
 _log = logging.getLogger("orderflow")
@@ -72,16 +72,10 @@ def _forever(name: str, turn: Callable[[], object], stop: threading.Event, *, on
         except Exception as error:  # noqa: BLE001  a worker outlives its database, its disk and its bugs
             failures += 1
             wait = min(30.0, 0.1 * 2.0**failures)
-            _log.error("%s: %s, again in %.1f s", name, _named(error), wait)
+            _log.error("%s: %s, again in %.1f s", name, named(error), wait)
             stop.wait(wait)
         if once:
             return
-
-
-def _named(error: BaseException) -> str:
-    """An error without its text: that may hold what a buyer wrote."""
-    state = getattr(getattr(error, "orig", None), "sqlstate", None)
-    return type(error).__name__ + (f" {state}" if state else "")
 
 
 _PACE: Final = 0.02

@@ -157,7 +157,7 @@ def _river(run: Run) -> None:
         assert errors is not None
         os.set_blocking(errors.fileno(), False)
         run.said["the worker's log"] = errors.read() or ""
-    assert "IntegrityError" in run.said["the worker's log"], "the database did fail"
+    assert "IntegrityError 23514" in run.said["the worker's log"], "the database did fail"
 
 
 def _malformed() -> dict[str, bytes]:

@@ -20,7 +20,7 @@ from orderflow.relay.under_way import UnderWay
 from orderflow.relay.work import Call, Relay, Reply
 from orderflow.store import leases
 from orderflow.store.bell import Bell, Topic
-from orderflow.store.connect import transact
+from orderflow.store.connect import named, transact
 from orderflow.store.leases import Place
 from orderflow.store.outbox import Row
 
@@ -113,7 +113,7 @@ class Crew:
         try:
             settle(self.relay, [one])
         except Exception as error:  # noqa: BLE001  unrecorded, it is looked up like any other unknown
-            _log.error("%s: %s while its outcome was recorded", one[0].row.key, type(error).__name__)
+            _log.error("%s: %s while its outcome was recorded", one[0].row.key, named(error))
 
     def _seconds_until_due(self, places: Sequence[Place]) -> float | None:
         seconds = transact(self.relay.engine, lambda conn: leases.soonest(conn, places))

@@ -125,3 +125,9 @@ def passes(error: DBAPIError) -> bool:
     state = getattr(error.orig, "sqlstate", None)
     unreachable = state is None and isinstance(error, OperationalError)
     return error.connection_invalidated or unreachable or state in _PASSING
+
+
+def named(error: BaseException) -> str:
+    """An error without its text, which may hold what a buyer wrote: its type, and the SQL state if it has one."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return type(error).__name__ + (f" {state}" if state else "")
