@@ -1,6 +1,6 @@
 """A TCP door to a Postgres, which breaks connections around COMMIT on demand.
 
-It knows of the protocol only that a COMMIT is sent as text, and that an answer ends with ReadyForQuery.
+It knows of the protocol only that statements are sent as text, and that an answer ends with ReadyForQuery.
 """
 
 import socket
@@ -27,7 +27,7 @@ class Proxy:
         self._server = server_url
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._faults: list[Fault] = []
-        self._marker = b""
+        self._marker, self._end = b"", b"COMMIT"
         self._refuse = 0
         self._lock = threading.Lock()
         self.struck = 0
@@ -35,10 +35,13 @@ class Proxy:
         plain = {"sslmode": "disable", "gssencmode": "disable"}
         self.url = url.set(host="127.0.0.1", port=port, query=plain).render_as_string(hide_password=False)
 
-    def arm(self, *faults: Fault, marker: bytes, refuse: int = 0) -> None:
-        """Strike the COMMITs of transactions that sent `marker`; then refuse so many new connections."""
+    def arm(self, *faults: Fault, marker: bytes, end: bytes = b"COMMIT", refuse: int = 0) -> None:
+        """Strike the COMMITs of transactions that sent `marker`; then refuse so many new connections.
+
+        `end`: what ends such a transaction; a statement that is a transaction of its own is its own end.
+        """
         with self._lock:
-            self._faults, self._marker, self._refuse = list(faults), marker, refuse
+            self._faults, self._marker, self._end, self._refuse = list(faults), marker, end, refuse
 
     def run(self) -> None:
         with suppress(OSError):
@@ -72,12 +75,12 @@ class Proxy:
                 if fault is Fault.REPLY_LOST:
                     back.join(10)  # it ends with the answer, which is thrown away
                     break
-                marked = marked and b"COMMIT" not in data and b"ROLLBACK" not in data
+                marked = marked and self._end not in data and b"ROLLBACK" not in data
             _cut(client, server)
 
     def _next(self, data: bytes) -> Fault | None:
         with self._lock:
-            if b"COMMIT" not in data or not self._faults:
+            if self._end not in data or not self._faults:
                 return None
             self.struck += 1
             return self._faults.pop(0)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from .proxy import Fault, proxy
 from .writing import entry, ids, places, rows, unit, verified
 
 CROWD = 16
+APPEND = b"append_events"
 WAITING = """
 SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -71,14 +73,34 @@ def test_alone(app, store):
     assert verified(app, store) == 2
 
 
-def test_one_round_trip_acts_as_the_restricted_role(app):
-    """BEGIN and the role travel with the statement; the session keeps nothing of them."""
-    assert at_once(app, "SELECT current_user, current_setting('transaction_isolation')", ()) == [
-        (APP_ROLE, "read committed")
-    ]
-    connection = app.raw_connection()
-    assert connection.driver_connection.execute("SELECT current_user").fetchone() != (APP_ROLE,)
-    connection.close()
+@pytest.fixture
+def member(app, owner) -> Iterator[sa.Engine]:
+    """An engine whose login owns nothing, and may do what the restricted role may."""
+    name = f"member-{uuid4()}"
+    with owner.begin() as conn:
+        conn.exec_driver_sql(f'CREATE ROLE "{name}" LOGIN; GRANT {APP_ROLE} TO "{name}"')
+    made = connect(app.url.set(username=name).render_as_string(hide_password=False))
+    yield made
+    made.dispose()
+    with owner.begin() as conn:
+        conn.exec_driver_sql(f'DROP ROLE "{name}"')
+
+
+def test_one_statement_is_enough(member, app, store):
+    """It is a transaction of its own, takes no role and needs none: the function acts as its owner."""
+    statements = counted(member)
+    with Writer(member) as made:
+        assert made.append(store, unit(entry("a", "one"), expected=0)) == Appended(1, 1)
+    assert statements == []  # nothing that SQLAlchemy sends, such as BEGIN or a role
+    assert ids(app, store) == ["one"]
+    assert at_once(member, "SELECT current_user = session_user", ()) == [(True,)]
+
+
+def counted(engine: sa.Engine) -> list[str]:
+    """What SQLAlchemy sends from now on."""
+    sent: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda _c, _k, statement, *_: sent.append(statement))
+    return sent
 
 
 def test_many_go_in_by_one_commit(app, store, pool):
@@ -178,7 +200,7 @@ def test_a_broken_commit_is_sent_again(module_database_url, app, store, pool, fa
         engine = connect(door.url)
         made = Writer(engine)
         units = [unit(entry(f"o{n}", f"s{n}")) for n in range(8)]
-        strike = lambda: door.arm(fault, fault, marker=b"append_events")  # noqa: E731
+        strike = lambda: door.arm(fault, fault, marker=APPEND, end=APPEND)  # noqa: E731
         results = [one.result() for one in all_at_once(app, pool, made, store, units, strike)]
         assert door.struck == 2
         engine.dispose()
@@ -193,13 +215,13 @@ def test_a_database_that_is_away(module_database_url, app, store, pool):
     with proxy(module_database_url) as door:
         engine = connect(door.url)
         made = Writer(engine)
-        door.arm(*[Fault.NEVER_SENT] * 40, marker=b"append_events")
+        door.arm(*[Fault.NEVER_SENT] * 40, marker=APPEND, end=APPEND)
         futures = [pool.submit(made.append, store, unit()) for _ in range(4)]
         for one in futures:
             error = one.exception()
             assert isinstance(error, DBAPIError)
             assert error.connection_invalidated
-        door.arm(marker=b"append_events")
+        door.arm(marker=APPEND, end=APPEND)
         assert made.append(store, unit()) == Appended(1, 1)
         engine.dispose()
 

@@ -65,15 +65,16 @@ def transact(engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
 
 
 def at_once(engine: sa.Engine, statement: str, given: Sequence[object]) -> list[tuple[Any, ...]]:
-    """One statement of the driver's in a transaction of its own, as the restricted role, in one round trip.
+    """One statement of the driver's that is a transaction of its own: one round trip, and nothing beside it.
 
-    As `transact` otherwise: BEGIN and COMMIT travel with it, and it is sent again when nobody knows its fate.
+    For a function that acts as its owner whoever calls it, since no role is taken; the login must be a member of the
+    restricted role, or have what that one has. As `transact` otherwise: sent again when nobody knows its fate.
     """
     return _until_known(lambda: _at_once(engine, statement, given))
 
 
 def _at_once(engine: sa.Engine, statement: str, given: Sequence[object]) -> list[tuple[Any, ...]]:
-    """Past SQLAlchemy, which would wait for each answer; but errors come out as it tells them."""
+    """Past SQLAlchemy, which would begin a transaction first; but errors come out as it tells them."""
     try:
         connection = engine.raw_connection()
     except psycopg.Error as error:  # it never came to a connection
@@ -81,12 +82,7 @@ def _at_once(engine: sa.Engine, statement: str, given: Sequence[object]) -> list
     driver = connection.driver_connection
     assert isinstance(driver, psycopg.Connection)
     try:
-        with driver.pipeline():
-            for setting in (_BEGIN, *_ROLE.split("; ")):
-                driver.execute(setting)
-            answer = driver.execute(statement, given)
-            driver.execute("COMMIT")
-        return answer.fetchall()
+        return driver.execute(statement, given).fetchall()
     except psycopg.Error as error:
         gone = driver.closed
         if gone:
