@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 import psycopg
@@ -53,6 +54,8 @@ TYPES: Final = [
     "bytea",
     "bytea",
 ]
+_BATCH: Final = 100_000
+"""Events of one COPY and one commit."""
 COPY: Final = f"COPY orderflow.events ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)"
 
 
@@ -60,21 +63,22 @@ def fill(url: str, store: str, entries: Iterable[Entry]) -> int:
     """Write the whole log of `store`, which must be empty; returns how many events it has now."""
     versions: dict[str, int] = {}
     position, previous, at = 0, chain.genesis(store), datetime(2026, 6, 1, tzinfo=UTC)
+    coming = iter(entries)
     with psycopg.connect(plain(url)) as conn, conn.cursor() as cursor:
         cursor.execute("INSERT INTO orderflow.epochs (store, epoch, first_position) VALUES (%s, 1, 1)", [store])
-        with cursor.copy(COPY) as copy:
-            copy.set_types(TYPES)
-            for entry in entries:
-                position += 1
-                version = versions[entry.order_id] = versions.get(entry.order_id, 0) + 1
-                leaf = chain.leaf(store, entry)
-                previous = chain.chain(previous, 1, position, version, at, leaf)
-                copy.write_row(row(store, position, version, entry, at, leaf, previous))
-        cursor.execute(
-            "INSERT INTO orderflow.streams (store, order_id, version) "
-            "SELECT store, order_id, max(version) FROM orderflow.events WHERE store = %s GROUP BY store, order_id",
-            [store],
-        )
+        while batch := list(islice(coming, _BATCH)):
+            with cursor.copy(COPY) as copy:
+                copy.set_types(TYPES)
+                for entry in batch:
+                    position += 1
+                    version = versions[entry.order_id] = versions.get(entry.order_id, 0) + 1
+                    leaf = chain.leaf(store, entry)
+                    previous = chain.chain(previous, 1, position, version, at, leaf)
+                    copy.write_row(row(store, position, version, entry, at, leaf, previous))
+            conn.commit()
+        with cursor.copy("COPY orderflow.streams (store, order_id, version) FROM STDIN") as copy:
+            for order_id, version in versions.items():
+                copy.write_row((store, order_id, version))
     return position
 
 

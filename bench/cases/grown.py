@@ -18,10 +18,11 @@ import psycopg
 
 from bench import ours
 from bench.case import OURS, Case, Contestant, Goal
-from bench.cases.replay import log_of
+from bench.fill import fill
 from bench.ground import Ground, Scale, plain
 from bench.measure import Sample, percentile
-from bench.texts import STEPS, life
+from bench.models import fill_models
+from bench.texts import STEPS, history, life
 from orderflow.store.connect import connect
 from orderflow.store.entry import Entry
 from orderflow.store.log import Unit
@@ -60,7 +61,8 @@ def cases(scale: Scale) -> list[Case]:
                 f"{scale.reader_minutes:g} minutes before, with about {1 / _PAUSE:.0f} appends a second since then. "
                 f"An append is a fact for "
                 "one of the last thousand orders, a page read takes 100 events from anywhere, a show is what "
-                "`orderflow orders show` asks."
+                "`orderflow orders show` asks of any order. The read models orders and timeline have the rows of every "
+                "order; outbox, attempts and the other read models are empty."
             ),
             figure="append",
             contestants=tuple(Contestant(name, OURS, partial(_measured, name)) for name in ("a short log", *settings)),
@@ -73,11 +75,16 @@ def _database(setting: str, ground: Ground) -> tuple[str, int]:
     events = ground.scale.grown
     if setting == "a short log":
         events = min(events, _SHORT)
-        return ground.once("short", str, copy_of=log_of(ground, events, 400)), events
-    long = log_of(ground, events, 400)
+        return ground.once("short", partial(_filled, events)), events
+    long = ground.once("long", partial(_filled, events))
     if setting == "a long log":
         return long, events
     return ground.once("old", partial(_grow_old, ground, events), copy_of=long), events
+
+
+def _filled(events: int, url: str) -> None:
+    fill(url, ours.STORE, history(events, 400))
+    fill_models(url)
 
 
 def _grow_old(ground: Ground, events: int, url: str) -> None:

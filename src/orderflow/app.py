@@ -127,9 +127,9 @@ def database(settings: Settings) -> Iterator[str]:
 
 def build(settings: Settings, url: str) -> App:
     """Wire everything for the database at `url`."""
-    pool_size = settings.workers + len(settings.stores) + 4
-    engine, keys_at = connect(url, pool_size=pool_size), config.vault_url(settings)
-    keys_engine = None if keys_at is None else connect(keys_at, pool_size=pool_size)
+    pooled = pool_size(settings)
+    engine, keys_at = connect(url, pool_size=pooled), config.vault_url(settings)
+    keys_engine = None if keys_at is None else connect(keys_at, pool_size=pooled)
     sealed_by = sealing(settings.seal)
     return App(
         engine=engine,
@@ -144,6 +144,11 @@ def build(settings: Settings, url: str) -> App:
         unsafe_server=settings.unsafe_server,
         seals=no_seals if sealed_by is None else partial(sealer.newest_outside, sealed_by),
     )
+
+
+def pool_size(settings: Settings) -> int:
+    """Connections that a process keeps at each of its databases."""
+    return settings.workers + len(settings.stores) + 4
 
 
 def start(app: App) -> list[Recovery]:

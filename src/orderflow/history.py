@@ -19,7 +19,7 @@ from orderflow.glopal.codec import Bad, Element, Unparsable, read_element, read_
 from orderflow.intake import Facts
 from orderflow.store import imports
 from orderflow.store.connect import transact
-from orderflow.store.imports import Place
+from orderflow.store.imports import Offset
 from orderflow.store.vault import Key, Vault, keys_of, live
 
 _LINES: Final = 1000
@@ -63,7 +63,7 @@ def record(engine: sa.Engine, vault: Vault, store: str, file: BinaryIO) -> Itera
     Raises `NoHistoryError`.
     """
     reading = _Reading(file)
-    begun = transact(engine, lambda conn: imports.place(conn, store, reading.name)) if reading.rewinds else None
+    begun = transact(engine, lambda conn: imports.offset(conn, store, reading.name)) if reading.rewinds else None
     if begun is not None:
         reading.skip(begun)
     done = Progress(reading.bytes, reading.lines, skipped=reading.lines)
@@ -83,7 +83,7 @@ class _Batch:
 
     facts: Facts
     file: str
-    end: Place
+    end: Offset
     lines: int
 
 
@@ -100,7 +100,7 @@ class _Reading:
         self.name = hashlib.sha256(first).hexdigest()
         """A file goes by its first line: event ids do not come twice."""
 
-    def skip(self, before: Place) -> None:
+    def skip(self, before: Offset) -> None:
         """Go on where an earlier run came to, if the file is the same up to there; else from its beginning."""
         self._file.seek(0)
         digest = hashlib.sha256()
@@ -115,7 +115,7 @@ class _Reading:
         self.bytes, self.lines, self._whole = before.bytes, before.lines, before.lines
         self._digest, self._left = digest, b""
 
-    def batch(self) -> tuple[list[bytes], Place]:
+    def batch(self) -> tuple[list[bytes], Offset]:
         """The next lines without their ends, empty ones left out, and where they end; no lines at the end of the file.
 
         A last line that does not end may be half of one that is being written: it is taken, and read again next time.
@@ -134,7 +134,7 @@ class _Reading:
             if text := line.strip():
                 found.append(text)
                 size += len(text)
-        return found, Place(self.bytes, self._whole, self._digest.hexdigest())
+        return found, Offset(self.bytes, self._whole, self._digest.hexdigest())
 
     def _line(self) -> bytes:
         line = self._file.readline(_LONGEST)

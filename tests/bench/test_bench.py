@@ -15,9 +15,14 @@ from bench.ground import TINY, Ground, Scale, plain
 from bench.measure import Sample, produce, together
 from bench.texts import STEPS, bodies, history, life
 
-from bench import ours, pages, plots, results, runner, server, tables
+from bench import models, ours, pages, plots, results, runner, server, tables
 from orderflow.domain.machine import Status
 from orderflow.orders import load
+from orderflow.projections import beside
+from orderflow.projections.orders import Orders
+from orderflow.projections.timeline import Timeline
+from orderflow.store import progress
+from orderflow.store.applied import flaws
 from orderflow.store.connect import connect
 
 SLOW = {"river": 2, "append": 3, "page": 3}
@@ -71,6 +76,22 @@ def test_a_written_history_is_what_appends_would_have_made(database_url):
     engine.dispose()
     assert (order.status, order.version, order.holds) == (Status.COMPLETED, STEPS, ())
     assert (order.confirmed, order.dispute) == (True, None)
+
+
+def test_written_read_models_are_what_their_projections_would_have_made(database_url, monkeypatch):
+    monkeypatch.setattr(models, "_PAGE", 50)
+    monkeypatch.setattr(models, "_ORDERS", 12)
+    events = 3 * STEPS * 10
+    fill(database_url, ours.STORE, history(events, 400, width=10))
+    models.fill_models(database_url)
+    engine = connect(database_url)
+    for projection in (Orders(), Timeline()):
+        found = beside.compare(engine, ours.STORE, projection, ours.POLICY, lambda _position: None)
+        assert (found.count, found.rows > 0) == (0, True), found
+    with engine.begin() as conn:
+        applied = progress.applied(conn, ["orders", "timeline"], ours.STORE)
+        assert (flaws(conn, ours.STORE, applied), applied["orders"].count) == ({}, events)
+    engine.dispose()
 
 
 def test_texts_have_the_length_that_they_are_called_by():

@@ -1,15 +1,21 @@
 """What cannot be had on a stage: other releases and settings of Postgres, clocks that differ, a database far away."""
 
+import re
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 import sqlalchemy as sa
 
+from orderflow.app import pool_size
 from orderflow.doctor import at_glopal, database, flow
 from orderflow.doctor.finding import Level
 from orderflow.glopal.replies import Reply
 from orderflow.store import migrate
+from orderflow.store.connect import OVERFLOW, connect
+from orderflow.store.link import _own_connection
+from orderflow.store.migrate import LOG, VAULT
 
 
 class Server:
@@ -109,18 +115,35 @@ def test_how_long_ago(length, told):
     assert flow._ago(length) == told
 
 
-def test_too_few_connections(conn, monkeypatch):
-    class Settings:
-        stores = dict.fromkeys(range(100))
-        workers = 60
+class Settings:
+    stores = dict.fromkeys(range(3))
+    workers = 10
 
+
+def test_connections_are_counted_as_a_process_takes_them(conn, database_url):
+    """The pool of the log and the bell beside it, and the pool of the keys where those stand on the same server."""
+
+    def told(*parts):
+        [count] = re.findall(r"up to (\d+)", database._room(conn, Settings(), parts).found)
+        return int(count)
+
+    assert (told(LOG), told(VAULT), told(LOG, VAULT)) == (28, 27, 55)
+    made = connect(database_url, pool_size=pool_size(Settings()))
+    with _own_connection(made), ExitStack() as held:  # the bell's
+        for _ in range(told(VAULT)):
+            held.enter_context(made.connect())
+        assert made.pool.status().endswith(f"Current Overflow: {OVERFLOW} Current Checked out connections: 27")
+    made.dispose()
+
+
+def test_too_few_connections(conn, monkeypatch):
     levels = []
     for overflow in (10, 10_000):
-        monkeypatch.setattr(database, "_OVERFLOW", overflow)
-        levels.append(database._room(conn, Settings()).level)
+        monkeypatch.setattr(database, "OVERFLOW", overflow)
+        levels.append(database._room(conn, Settings(), (LOG,)).level)
     assert levels[1] in {Level.WARNING, Level.FAILURE}
     monkeypatch.setattr(Settings, "workers", 100_000)
-    assert database._room(conn, Settings()).level is Level.FAILURE
+    assert database._room(conn, Settings(), (LOG,)).level is Level.FAILURE
 
 
 def test_what_fits(database_url):

@@ -395,3 +395,23 @@ def test_verify_names_the_reader_that_missed_something(stage, engine):
     assert "3 were never applied" in stage.run("doctor", code=1).out
     stage.run("rebuild", "timeline")
     stage.run("verify")
+
+
+def test_a_planner_that_missed_something_is_judged_anew(stage, engine):
+    order_id = stage.place(ready=True)
+    stage.run("pull")
+    with engine.begin() as conn:
+        conn.execute(sa.text("UPDATE orderflow.checkpoints SET count = 1 WHERE reader = 'planner'"))
+        conn.execute(sa.text("DELETE FROM orderflow.outbox"))
+    assert f"planner of {STORE} has applied 1 events" in stage.run("verify", code=1).err
+    assert "`orderflow rebuild planner`" in stage.run("doctor", code=1).out.replace("\n", " ")
+    assert "only in the new" in stage.run("rebuild", "--compare", "planner", code=1).out
+    stage.run("verify", code=1)
+    assert "read models only" in stage.run("rebuild", "planner", "--back", code=2).err
+    said = stage.run("rebuild", "planner").out.splitlines()
+    assert said[0] == (
+        f"planner of {STORE}: judged anew up to position 2, 1 of 0 rows differ at position 2: 1 only in the new"
+    )
+    assert said[1] == f"  order_id={order_id}, destination=glopal, effect=fetch, generation=0: only in the new"
+    stage.run("verify")
+    assert stage.run("rebuild", "--compare", "planner").out == f"planner of {STORE}: 0 of 1 rows differ\n"

@@ -200,7 +200,7 @@ def test_a_wrong_file_leaves_no_trace(app, store, contents, told):
         record(app, store, io.BytesIO(contents))
     assert standing(app, store) == []
     with app.begin() as conn:
-        assert imports.place(conn, store, "") is None
+        assert imports.offset(conn, store, "") is None
 
 
 def test_an_endless_line(app, store, monkeypatch):

@@ -45,6 +45,13 @@ def change(engine: sa.Engine, store: str, effect: str, **columns) -> None:
         assert in_store.change(conn, row.key, **columns)
 
 
+def clear(engine: sa.Engine, store: str, order_id: str = "a") -> None:
+    """As if what was due had never been planned."""
+    with engine.begin() as conn:
+        for row in outbox.rows_of(conn, store, order_id):
+            in_store.remove(conn, row.key)
+
+
 def test_what_is_due_becomes_rows(app, store):
     """A new order is fetched; once confirmed it is drafted; each row says what it acts upon and from when."""
     tell(app, store, ("a", RECEIVED))
@@ -156,6 +163,18 @@ def test_a_failing_read_keeps_its_back_off(app, store):
     assert rows(app, store)["fetch:0"].next_at == order(app, store, "a").moved.at
 
 
+def test_a_sweep_leaves_news_to_the_planner(app, store):
+    """It comes between a fact and its planning: what falls due by the fact is not parked for that."""
+    tell(app, store, ("a", RECEIVED))
+    plan(app, store)
+    read_all(app, store, [Orders()])
+    tell(app, store, ("a", details(1)))
+    with app.begin() as conn:
+        planner.sweep(conn, store, POLICY)
+    plan(app, store)
+    assert {name: row.parked for name, row in rows(app, store).items()} == {"draft:0": False, "fetch:1": False}
+
+
 def test_a_sweep_plans_parked(app, store):
     """What fell due only because the policy changed waits for a person: a deploy never fires effects."""
     tell(app, store, ("a", RECEIVED), ("a", details(1)), ("b", RECEIVED))
@@ -215,6 +234,9 @@ def test_a_sweep_goes_on_piece_by_piece(app, store):
     """Some orders at a time, each once."""
     tell(app, store, *((f"o{n}", RECEIVED) for n in range(7)))
     read_all(app, store, [Orders()])
+    plan(app, store)
+    for n in range(7):
+        clear(app, store, f"o{n}")
     after, pieces = "", []
     while after is not None:
         with app.begin() as conn:
@@ -281,12 +303,12 @@ def test_a_sweep_looks_at_what_another_machine_closed(app, owner, store):
     """An order that only another version holds for closed is planned for, parked."""
     tell(app, store, ("a", RECEIVED), ("a", details(1)), ("b", RECEIVED), ("b", CANCELLED))
     read_all(app, store, [Orders()])
+    plan(app, store)
+    clear(app, store)
     with app.begin() as conn:
         planner.sweep(conn, store, POLICY)
     assert rows(app, store)["draft:0"].parked
-    with app.begin() as conn:
-        for row in outbox.rows_of(conn, store, "a"):
-            in_store.remove(conn, row.key)
+    clear(app, store)
     other_machine(owner, store, codec.freeze_order(order(app, store, "b")), "CANCELLED")
     with app.begin() as conn:
         planner.sweep(conn, store, POLICY)

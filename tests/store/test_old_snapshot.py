@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from orderflow.store import log, progress
 from orderflow.store.applied import Applied
 from orderflow.store.connect import connect
+from orderflow.store.log import INTAKE
 
 from .writing import append, entry, unit
 
@@ -76,6 +77,20 @@ def test_appending_and_reading_stay_what_they_were(app):
                     progress.advance(conn, "acme", {"orders": Applied(n + 5001, n + 5001, b"h" * 32)})
         after = [an_append(app, "new"), an_append(app, "o500"), a_page(app)]
     assert all(then <= now + MORE for then, now in zip(after, before, strict=True)), (before, after)
+
+
+def test_what_names_no_order_costs_only_itself(app):
+    """The row of `~intake` is updated by each of its appends: orders do not notice, it grows by a page for many."""
+    append(app, "acme", *(unit(entry(f"o{n % 1000}")) for n in range(5000)), unit(entry(INTAKE)))
+    with old_snapshot(app):
+        before = [an_append(app, "new"), an_append(app, "o500"), a_page(app)]
+        alone = an_append(app, INTAKE)
+        for _ in range(MANY):
+            append(app, "acme", unit(entry(INTAKE)))
+        after = [an_append(app, "new"), an_append(app, "o500"), a_page(app)]
+        tail = an_append(app, INTAKE) - alone
+    assert all(then <= now + MORE for then, now in zip(after, before, strict=True)), (before, after)
+    assert tail <= MANY // 50
 
 
 def test_a_head_that_every_append_updates_would_not(app, database_url):

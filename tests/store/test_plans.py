@@ -6,6 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from orderflow import orders
+from orderflow.cli import listing
+from orderflow.domain.machine import Status
 from orderflow.store import imports, leases, log, outbox, progress
 from orderflow.store.applied import Applied, links
 from orderflow.store.connect import connect
@@ -87,6 +89,10 @@ def _lease(conn: sa.Connection) -> None:
     assert leases.lease(conn, "w", 60.0, [("acme", "shop"), ("acme", "glopal")], 16)
 
 
+def _list(conn: sa.Connection) -> None:
+    assert len(conn.execute(listing.first(["acme", "b"], [*Status], [], listing.Sort.NEWS, 50)).all()) == 50
+
+
 STATEMENTS = {
     "append": ("events", lambda c: log.append(c, "acme", [unit(entry("o7"), expected=10)])),
     "append of a duplicate": ("events", lambda c: log.append(c, "acme", [unit(entry("o7", "s71"))])),
@@ -113,9 +119,10 @@ STATEMENTS = {
     "claim a reader": ("checkpoints", lambda c: progress.claim(c, ["orders"], "acme")),
     "advance a reader": ("checkpoints", lambda c: progress.advance(c, "acme", {"planner": Applied(9, 9, b"h" * 32)})),
     "what is due next": ("outbox", lambda c: rows.plan(c, KEY, reads=True, next_at=NOON)),
-    "how far an import came": ("imports", lambda c: imports.place(c, "acme", "f7")),
-    "note how far it came": ("imports", lambda c: imports.note(c, "acme", "f7", imports.Place(800, 800, ""))),
+    "how far an import came": ("imports", lambda c: imports.offset(c, "acme", "f7")),
+    "note how far it came": ("imports", lambda c: imports.note(c, "acme", "f7", imports.Offset(800, 800, ""))),
     "the snapshot of an order": ("orders", lambda c: orders._snapshots(c, "acme", ["o77"])),
+    "a list of orders": ("orders", _list),
     "cursor": ("cursors", lambda c: progress.cursor_of(c, "acme")),
     "move the cursor": ("cursors", lambda c: progress.move_cursor(c, "acme", MANY, "next")),
 }
@@ -162,16 +169,28 @@ def test_the_order_of_a_read_comes_from_the_index(full):
             assert "Seq Scan" not in plan, plan
 
 
-def test_a_list_of_orders_begins_where_the_index_says(full):
-    """By status, newest news first: the index has that order, so that fifty of many cost fifty."""
-    query = (
-        "SELECT order_id FROM orderflow.orders WHERE store IN ('acme') AND status = 'READY' "
-        "ORDER BY last_recorded_at DESC, store, order_id LIMIT 50"
-    )
+@pytest.mark.parametrize("among", [[*Status], [Status.READY]], ids=["any", "of one status"])
+def test_a_list_of_orders_begins_where_the_index_says(full, among):
+    """Newest news first: the index has that order by store and status, so that fifty of many cost a few hundred."""
+    query = listing.first(["acme", "other"], among, [], listing.Sort.NEWS, 50)
+    shown = query.compile(full, compile_kwargs={"literal_binds": True})
     with full.connect() as conn:
-        plan = _plan(conn, query)
+        plan = _plan(conn, str(shown))
     assert "orders_status" in plan, plan
     assert "Seq Scan" not in plan, plan
+
+
+def test_a_list_of_orders_is_what_one_sort_of_all_would_give(full):
+    """In each order, over stores and statuses."""
+    with full.connect() as conn:
+        for sort, order in (
+            (listing.Sort.NEWS, "last_recorded_at DESC"),
+            (listing.Sort.OLDEST, "status_since ASC NULLS FIRST"),
+            (listing.Sort.TOTAL, "total DESC NULLS LAST"),
+        ):
+            listed = [row.order_id for row in conn.execute(listing.first(["acme", "other"], [*Status], [], sort, 70))]
+            query = f"SELECT order_id FROM orderflow.orders ORDER BY {order}, store, order_id LIMIT 70"
+            assert listed == list(conn.exec_driver_sql(query).scalars())
 
 
 def test_what_is_known_is_looked_up_by_its_index(full):

@@ -8,8 +8,9 @@ import base64
 import json
 import os
 import re
-import time
+import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from tests.e2e.stage import STORE, Stage, staged, wait
 
 from orderflow.cli import looking
+from orderflow.domain.machine import Status
 from orderflow.sandbox import Glopal, Request, Response, Shop
 from orderflow.sandbox.wire import json_response
 from orderflow.store import embedded, migrate
@@ -48,6 +50,12 @@ class Run:
     evil: Evil
     said: dict[str, str] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def refusing(self) -> set[str]:
+        """The orders, by name, that shop or Glopal say no to, whatever else happens to them on the way there."""
+        shop = {name for name, answer in echoes().items() if 400 <= answer.status < 500} - {"throttled", "taken"}
+        return shop | {"accept refused"}
 
     def everything(self) -> dict[str, str]:
         server_log = (self.home / "postgres" / "server.log").read_text(errors="replace")
@@ -140,24 +148,36 @@ def _river(run: Run) -> None:
     for kind in ("cut_before", "cut_after", "truncated", "html_after", "error_after", "silent_after"):
         stage.faults.script(kind, method="POST", times=1)
     with engine.connect() as conn, stage.working() as worker:
-        time.sleep(4)
+        wait(lambda: _refused(run) == run.refusing, 60, lambda: run.refusing - _refused(run))
         conn.exec_driver_sql("ALTER TABLE orderflow.attempts ADD CONSTRAINT sabotage CHECK (status < 0) NOT VALID")
-        run.orders["in a broken database"] = place()
-        stage.glopal.ready(STORE, run.orders["in a broken database"])
-        time.sleep(3)
+        broken = run.orders["in a broken database"] = place()
+        stage.glopal.ready(STORE, broken)
+        wait(lambda: "IntegrityError 23514" in _heard(run, worker), 60)  # the outcomes of calls are lost
         conn.exec_driver_sql("ALTER TABLE orderflow.attempts DROP CONSTRAINT sabotage")
         conn.exec_driver_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-        time.sleep(5)
+        wait(lambda: stage.order(broken).status is Status.ACCEPTED, 60)  # nothing of it was lost
         run.orders["redirect"] = place()
         run.evil.answers[run.orders["redirect"]] = redirect
-        refused = sa.text("SELECT count(*) FROM orderflow.events WHERE type = 'EffectRefused'")
-        wait(lambda: conn.scalar(refused), 60)
-        time.sleep(2)
-        errors = worker.stderr
-        assert errors is not None
-        os.set_blocking(errors.fileno(), False)
-        run.said["the worker's log"] = errors.read() or ""
-    assert "IntegrityError 23514" in run.said["the worker's log"], "the database did fail"
+        wait(lambda: conn.scalar(sa.text("SELECT count(*) FROM orderflow.pauses")), 60)
+        _heard(run, worker)
+
+
+def _refused(run: Run) -> set[str]:
+    """The orders, by name, of which something was refused."""
+    engine = sa.create_engine(run.url, poolclass=sa.NullPool)
+    with engine.connect() as conn:
+        found = set(conn.scalars(sa.text("SELECT order_id FROM orderflow.events WHERE type = 'EffectRefused'")))
+    return {name for name, order_id in run.orders.items() if order_id in found}
+
+
+def _heard(run: Run, worker: subprocess.Popen[str]) -> str:
+    """What the worker has logged by now."""
+    assert worker.stderr is not None
+    os.set_blocking(worker.stderr.fileno(), False)
+    with suppress(BlockingIOError):
+        while more := os.read(worker.stderr.fileno(), 65536):
+            run.said["the worker's log"] = run.said.get("the worker's log", "") + more.decode()
+    return run.said.get("the worker's log", "")
 
 
 def _malformed() -> dict[str, bytes]:
@@ -237,6 +257,7 @@ def test_everything_happened(run: Run) -> None:
         sealed = conn.scalar(sa.text("SELECT count(*) FROM orderflow.attempts WHERE response IS NOT NULL"))
         waiting = conn.scalar(sa.text("SELECT count(*) FROM orderflow.orders WHERE attention <> '{}'"))
     assert {"DetailsFetched", "Malformed", "EffectRefused", "EffectUnknown", "EffectDelivered", "LookedUp"} <= {*kinds}
+    assert _refused(run) == run.refusing
     assert sealed >= 10
     assert waiting >= 10
     assert len(run.evil.urls) > 100

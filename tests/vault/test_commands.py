@@ -89,6 +89,13 @@ def test_the_master_key_may_stand_in_the_environment(stage: Stage) -> None:
     assert "a secret!" not in stage.run("orders", "list", MASTER="a secret!", code=2).err
 
 
+def keys_found(stage: Stage) -> dict[str, tuple[str, str]]:
+    """What doctor says of the database of the keys."""
+    findings = json.loads(stage.run_here("doctor", "--json").out)["findings"]
+    kept = [one for one in findings if one["check"].startswith("keys: ")]
+    return {one["check"].removeprefix("keys: "): (one["level"], one["found"]) for one in kept}
+
+
 def test_keys_in_a_database_of_their_own(stage: Stage, new_database: NewDatabase) -> None:
     """`migrate` makes both, nothing works before, and no key stands beside the log."""
     server, name = sa.make_url(new_database()), f"keys-{uuid4()}"
@@ -99,6 +106,7 @@ def test_keys_in_a_database_of_their_own(stage: Stage, new_database: NewDatabase
         try:
             settings(stage, f'vault_url = "{url}"')
             assert "the database of the keys is empty: run `orderflow migrate`" in stage.run("pull", code=2).err
+            assert keys_found(stage)["schema"] == ("failure", "the database of the keys is empty")
             assert "the database of the keys is migrated from nothing to v001" in stage.run("migrate").out
             assert stage.run("migrate", "--json").data["keys"] == {"from": "v001", "to": "v001"}
             assert "-- in the database of vault_url:" in stage.run("migrate", "--sql").out
@@ -106,6 +114,10 @@ def test_keys_in_a_database_of_their_own(stage: Stage, new_database: NewDatabase
             assert rows(stage.app.engine, "SELECT 1 FROM orderflow_vault.keys") == []
             assert stage.run("keys", "status", "--json").data["keys"][0]["keys"] >= 1
             assert "opens what is sealed" in stage.run_here("doctor").out
+            found = keys_found(stage)
+            assert found["schema"] == ("ok", "stands at v001, the newest")
+            assert found["connections"][1].endswith("one process takes up to 37")  # of both databases of the server
+            assert {*found} >= {"database", "role", "encoding", "durability", "writing", "encryption"}
         finally:
             conn.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 

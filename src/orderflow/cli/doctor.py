@@ -23,7 +23,7 @@ _SIGNS: Final = {
     Level.WARNING: ("!", "yellow"),
     Level.FAILURE: ("✗", "red"),
 }
-_CHECK_WIDTH: Final = 16
+_CHECK_WIDTH: Final = 20
 
 
 def doctor(

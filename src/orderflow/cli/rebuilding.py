@@ -1,6 +1,6 @@
-"""The command that makes read models anew: beside the live ones, compared with them, and swapped in.
+"""The command that makes read models anew, beside the live ones, and that judges anew what the planner should plan.
 
-It never changes the log or the outbox, so no side effect can come of it.
+It never changes the log, and what it plans waits for a person: no side effect can come of it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from rich.progress import Progress, TaskID
 from orderflow.app import PROJECTIONS, App
 from orderflow.cli import means
 from orderflow.cli.checking import bar
-from orderflow.projections import Projection, beside, catch_up
+from orderflow.projections import Projection, beside, catch_up, replanning
 from orderflow.projections.beside import NothingKeptError
 from orderflow.projections.differences import Differences, Example
+from orderflow.projections.planner import Planner
+from orderflow.projections.replanning import StillMissingError
 from orderflow.store import log, progress
 from orderflow.store.connect import transact
+from orderflow.store.log import LogDamagedError
 
 _LONGEST: Final = 48
 """Characters of a value that are shown around the place where it differs."""
@@ -40,7 +43,10 @@ def rebuild(
     ctx: typer.Context,
     projections: Annotated[
         list[str] | None,
-        typer.Argument(help=f"{', '.join(p.name for p in PROJECTIONS)}; all without it.", metavar="[PROJECTION]..."),
+        typer.Argument(
+            help=f"{', '.join(p.name for p in PROJECTIONS)}; all of them without it. Or {Planner.name}.",
+            metavar="[PROJECTION]...",
+        ),
     ] = None,
     *,
     compare: Annotated[bool, typer.Option("--compare", help="Only compare; exit code 1 if anything differs.")] = False,
@@ -52,16 +58,24 @@ def rebuild(
 
     Workers and readers go on with the live rows until one transaction swaps those that differ. The former read model
     is kept until it is released, or until the next rebuild that changes something. Interrupted, nothing has changed.
+
+    The planner keeps no read model: what it should have planned is judged anew from the log, and what is missing in the
+    outbox is planned parked.
     """
     wish = _wish(compare=compare, back=back, release=release)
     known = {projection.name: projection for projection in PROJECTIONS}
     for name in projections or ():
-        means.one_of("projection", name, [*known])
+        means.one_of("projection", name, [*known, Planner.name])
+    if Planner.name in (projections or ()) and wish in (_Wish.BACK, _Wish.RELEASE):
+        raise means.Failure(f"{Planner.name}: there is no former one, so --{wish.value} is for read models only")
     done: list[_Done] = []
     with means.opened(ctx) as app, bar() as shown:
         for name in projections or known:
             for store in sorted(app.tenants):
-                done.append(_carried_out(app, store, known[name], wish, shown))
+                if name == Planner.name:
+                    done.append(_judged(app, store, wish, shown))
+                else:
+                    done.append(_carried_out(app, store, known[name], wish, shown))
                 if not as_json:
                     _tell(done[-1], wish, means.means(ctx).command)
     if as_json:
@@ -108,6 +122,18 @@ def _carried_out(app: App, store: str, projection: Projection, wish: _Wish, show
     return _Done(projection.name, store, place, found)
 
 
+def _judged(app: App, store: str, wish: _Wish, shown: Progress) -> _Done:
+    with app.engine.connect() as conn:
+        place = progress.positions(conn, [Planner.name], store)[Planner.name]
+    told = partial(_move, shown, shown.add_task(f"{Planner.name} of {store}", total=place))
+    work = replanning.compare if wish is _Wish.COMPARE else replanning.replan
+    try:
+        found = work(app.engine, store, app.policy(store), told)
+    except (StillMissingError, LogDamagedError) as error:
+        raise means.Failure(str(error), means.REFUSED) from None
+    return _Done(Planner.name, store, found.position, found)
+
+
 def _move(shown: Progress, task: TaskID, position: int) -> None:
     shown.update(task, completed=position)
 
@@ -131,14 +157,17 @@ def _tell(one: _Done, wish: _Wish, command: str) -> None:
     if found is None:
         means.say(f"{name}: {one.released} former rows released")
         return
+    planner = one.projection == Planner.name
     done = {
-        _Wish.REBUILD: f"rebuilt up to position {one.position}, ",
+        _Wish.REBUILD: f"{'judged anew' if planner else 'rebuilt'} up to position {one.position}, ",
         _Wish.BACK: f"back at the former one, up to position {one.position}, ",
     }.get(wish, "")
     means.say(f"{name}: {done}{found.count} of {found.rows} rows differ{_by_kind(found)}")
     for line in _examples(found):
         means.say(f"  {line}")
-    if found.count and wish is not _Wish.COMPARE:
+    if planner and found.only_new:
+        means.say(f"  what is new is parked, except reads: `{command} retry ORDER EFFECT` lets it go")
+    elif found.count and not planner and wish is not _Wish.COMPARE:
         again = f"{command} rebuild {one.projection}"
         means.say(f"  the former one is kept: `{again} --back` swaps it in again, `{again} --release` gives it up")
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
+import sqlalchemy as sa
+
 from orderflow import app as composition
+from orderflow import config
 from orderflow.app import App
 from orderflow.config import Reading, Settings, data_dir
 from orderflow.doctor import at_glopal, at_shop, database, flow, newest, plausible
@@ -17,6 +21,7 @@ from orderflow.doctor.finding import Finding, Level, failure, ok, warning
 from orderflow.erasure.receipts import RegisterError
 from orderflow.store import log
 from orderflow.store.embedded import EmbeddedError
+from orderflow.store.migrate import VAULT
 
 __all__ = ["Finding", "Level", "examined"]
 
@@ -48,8 +53,15 @@ def _with_database(settings: Settings, stores: Sequence[str], *, go_live: bool, 
         with composition.database(settings) as url:
             if settings.database_url is None:
                 yield _space(settings)
-            yield from database.checked(url, settings, command)
-            if not database.is_fit(url):
+            keys_at = config.vault_url(settings)
+            shared = keys_at is not None and _server(keys_at) == _server(url)
+            yield from database.checked(url, settings, command, shared=shared)
+            fit = database.is_fit(url)
+            if keys_at is not None:
+                found = database.checked(keys_at, settings, command, VAULT, shared=shared)
+                yield from (replace(one, check=f"keys: {one.check}") for one in found)
+                fit = fit and database.is_fit(keys_at, VAULT)
+            if not fit:
                 return
             app = composition.build(settings, url)
             try:
@@ -62,6 +74,12 @@ def _with_database(settings: Settings, stores: Sequence[str], *, go_live: bool, 
         yield failure(
             "database", f"orderflow's own Postgres does not start: {error}", "mend data_dir, or set database_url"
         )
+
+
+def _server(url: str) -> tuple[object, ...]:
+    """Where a URL leads to, whatever the database there."""
+    address = sa.make_url(url)
+    return address.host, address.port or 5432, address.query.get("host"), address.query.get("port")
 
 
 def _erasures(app: App, command: str) -> Iterator[Finding]:

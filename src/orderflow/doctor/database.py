@@ -1,58 +1,65 @@
-"""Is the database one that orderflow can trust: reachable, migrated, durable, with room, and on time?
+"""Is a database one that orderflow can trust: reachable, migrated, durable, with room, and on time?
 
 It never writes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from orderflow.app import pool_size
 from orderflow.config import Settings
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.store import durability, migrate
-from orderflow.store.connect import APP_ROLE
+from orderflow.store.connect import APP_ROLE, OVERFLOW
+from orderflow.store.migrate import LOG, VAULT, Part
 
 OLDEST, NEWEST = 15, 18
-_OVERFLOW: Final = 10
-"""How many connections beyond its pool an engine may open (SQLAlchemy's default)."""
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 DOUBTFUL_CLOCK: Final = timedelta(seconds=5)
 WRONG_CLOCK: Final = timedelta(minutes=5)
 
 
-def checked(url: str, settings: Settings, command: str) -> Iterator[Finding]:
-    """Everything about the database at `url`; the first finding is a failure if it cannot be reached."""
+def checked(url: str, settings: Settings, command: str, part: Part = LOG, *, shared: bool = False) -> Iterator[Finding]:
+    """Everything about the database of `part` at `url`; the first finding is a failure if it cannot be reached.
+
+    `shared`: log and keys stand in two databases of one server.
+    """
     engine = sa.create_engine(url, poolclass=sa.NullPool, hide_parameters=True, connect_args={"connect_timeout": 5})
     try:
         with engine.connect() as conn:
             yield _version(conn)
             yield _role(conn)
-            yield _schema(url, command)
+            yield _schema(url, command, part)
             yield _encoding(conn)
             yield _durable(conn)
             yield _writable(conn)
-            yield _room(conn, settings)
+            yield _room(conn, settings, (LOG, VAULT) if shared else (part,))
             yield _tls(conn, url)
             yield clock("database clock", _difference(conn))
     except DBAPIError as error:
         reason = (str(error.orig).strip().splitlines() or ["no reason given"])[0]
         if getattr(error.orig, "sqlstate", None) is not None:
             reason = f"{type(error.orig).__name__}, SQL state {getattr(error.orig, 'sqlstate', '')}"
-        yield failure("database", f"cannot be used: {reason}", "mend database_url, or start the database")
+        yield failure("database", f"cannot be used: {reason}", f"mend {_key(part)}, or start the database")
 
 
-def is_fit(url: str) -> bool:
+def is_fit(url: str, part: Part = LOG) -> bool:
     """Can this version work on the database?"""
     try:
-        return migrate.unfit(url) is None
+        return migrate.unfit(url, part=part) is None
     except DBAPIError:
         return False
+
+
+def _key(part: Part) -> str:
+    return "database_url" if part is LOG else "vault_url"
 
 
 def _show(conn: sa.Connection, name: str) -> str:
@@ -69,10 +76,10 @@ def _version(conn: sa.Connection) -> Finding:
     return ok("database", found)
 
 
-def _schema(url: str, command: str) -> Finding:
-    unfit = migrate.unfit(url, command)
+def _schema(url: str, command: str, part: Part) -> Finding:
+    unfit = migrate.unfit(url, command, part)
     if unfit is None:
-        return ok("schema", f"stands at {migrate.head()}, the newest")
+        return ok("schema", f"stands at {migrate.head(part)}, the newest")
     said, _, mend = unfit.partition(": ")
     return failure("schema", said, mend)
 
@@ -94,7 +101,7 @@ def _durable(conn: sa.Connection) -> Finding:
 
 def _writable(conn: sa.Connection) -> Finding:
     if conn.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
-        return failure("writing", "this server is a standby: it takes no writes", "name the primary in database_url")
+        return failure("writing", "this server is a standby: it takes no writes", "name the primary")
     if _show(conn, "default_transaction_read_only") == "on":
         mend = "ALTER DATABASE or ALTER ROLE ... RESET default_transaction_read_only"
         return failure("writing", "transactions are read-only by default", mend)
@@ -114,17 +121,18 @@ def _role(conn: sa.Connection) -> Finding:
     return ok("role", f"{user} may act as {APP_ROLE}, which cannot change the log")
 
 
-def _room(conn: sa.Connection, settings: Settings) -> Finding:
-    pool = settings.workers + len(settings.stores) + 4
+def _room(conn: sa.Connection, settings: Settings, parts: Sequence[Part]) -> Finding:
+    """Room for the pools of `parts`, which are all on this server, and beside that of the log for the bell."""
+    pool = len(parts) * pool_size(settings) + (LOG in parts)
     most, kept, used = conn.exec_driver_sql(
         "SELECT current_setting('max_connections')::int, current_setting('superuser_reserved_connections')::int, "
         "(SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend')"
     ).one()
-    free = most - kept - used
-    found = f"{free} of {most} connections are free; one process takes up to {pool + _OVERFLOW}"
+    free, upto = most - kept - used, pool + len(parts) * OVERFLOW
+    found = f"{free} of {most} connections are free; one process takes up to {upto}"
     if free < pool:
         return failure("connections", found, "raise max_connections, or lower `workers`")
-    if free < pool + _OVERFLOW:
+    if free < upto:
         return warning("connections", found, "raise max_connections, or lower `workers`")
     return ok("connections", found)
 
@@ -136,7 +144,7 @@ def _tls(conn: sa.Connection, url: str) -> Finding:
     encrypted = conn.exec_driver_sql("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()").scalar()
     if encrypted:
         return ok("encryption", "the connection to the database is encrypted")
-    mend = "add ?sslmode=verify-full to database_url, and ssl = on in postgresql.conf"
+    mend = "add ?sslmode=verify-full to its URL, and ssl = on in postgresql.conf"
     return warning("encryption", f"the connection to {host} is not encrypted", mend)
 
 

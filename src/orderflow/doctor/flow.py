@@ -15,7 +15,6 @@ from orderflow.app import READERS, App
 from orderflow.doctor import sealed
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.domain import machine
-from orderflow.projections.planner import Planner
 from orderflow.store import epochs, log, progress, server
 from orderflow.store.applied import flaws
 from orderflow.store.vault import opens
@@ -111,9 +110,8 @@ def _completeness(conn: sa.Connection, store: str, command: str) -> Finding:
     if not flawed:
         return ok("completeness", "no reader has missed or doubled an event", store)
     told = "; ".join(f"{name} {flaw}" for name, flaw in flawed.items())
-    models = [name for name in flawed if name != Planner.name]
-    mend = f"`{command} rebuild {' '.join(models)}`" if models else "a sweep plans what was missed, within minutes"
-    return failure("completeness", told, f"`{command} verify` first; then {mend}", store)
+    mend = f"`{command} verify` first; then `{command} rebuild {' '.join(flawed)}`"
+    return failure("completeness", told, mend, store)
 
 
 def _machine(conn: sa.Connection, store: str, command: str) -> Finding:

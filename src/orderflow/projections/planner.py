@@ -44,13 +44,17 @@ def sweep(conn: sa.Connection, store: str, policy: StorePolicy, after: str = "",
 
     What is due here but was not planned when the facts came fell due because machine, policy or mapping changed: it
     is planned *parked*. A deploy never fires effects. Takes turns with `Planner`, and comes no further while that is at
-    work: from an older history it would take away what that has just planned. What another version of the machine
-    thinks is closed may not be: that is asked of the fold too.
+    work: from an older history it would take away what that has just planned. An order with news that `Planner` has not
+    read yet is left to it: what falls due by news is not parked. What another version of the machine thinks is closed
+    may not be: that is asked of the fold too.
     """
-    if not progress.claim(conn, [Planner.name], store):
+    claimed = progress.claim(conn, [Planner.name], store)
+    if not claimed:
         return after
     order_ids = list(conn.scalars(_OPEN, {"store": store, "after": after, "limit": limit}))
-    plan(conn, store, {order_id: load(conn, store, order_id) for order_id in order_ids}, policy)
+    orders = {order_id: load(conn, store, order_id) for order_id in order_ids}
+    read = claimed[Planner.name].position
+    plan(conn, store, {order_id: order for order_id, order in orders.items() if order.position <= read}, policy)
     return order_ids[-1] if len(order_ids) == limit else None
 
 

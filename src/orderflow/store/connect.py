@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 APP_ROLE: Final = "orderflow_app"
+OVERFLOW: Final = 10
+"""How many connections beyond its pool an engine may open."""
 _TRIES: Final = 5
 _PASSING: Final = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03"})
 """SQL states that pass by themselves: serialization, deadlock, lock timeout, shutdown and start-up of the server."""
@@ -31,7 +33,12 @@ def connect(url: str, *, pool_size: int = 5) -> sa.Engine:
     Errors never show bound parameters, which may be personal.
     """
     engine = sa.create_engine(
-        url, hide_parameters=True, pool_pre_ping=False, pool_size=pool_size, isolation_level="AUTOCOMMIT"
+        url,
+        hide_parameters=True,
+        pool_pre_ping=False,
+        pool_size=pool_size,
+        max_overflow=OVERFLOW,
+        isolation_level="AUTOCOMMIT",
     )
 
     @sa.event.listens_for(engine, "connect")

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Offset:
     """The first `bytes` of a file, which are so many whole `lines`, and their SHA-256 in hex."""
 
     bytes: int
@@ -20,19 +20,19 @@ class Place:
     digest: str
 
 
-def place(conn: sa.Connection, store: str, file: str) -> Place | None:
+def offset(conn: sa.Connection, store: str, file: str) -> Offset | None:
     """How far `file` was recorded in the log of `store`; None if it never was."""
-    row = conn.execute(_PLACE, {"store": store, "file": file}).one_or_none()
-    return None if row is None else Place(*row)
+    row = conn.execute(_OFFSET, {"store": store, "file": file}).one_or_none()
+    return None if row is None else Offset(*row)
 
 
-_PLACE: Final = sa.text(
+_OFFSET: Final = sa.text(
     "SELECT bytes, lines, digest FROM orderflow.imports "
     "WHERE store = :store AND file = :file ORDER BY bytes DESC LIMIT 1"
 )
 
 
-def note(conn: sa.Connection, store: str, file: str, reached: Place) -> None:
+def note(conn: sa.Connection, store: str, file: str, reached: Offset) -> None:
     """Take note that `file` is recorded up to `reached`. Inserted and trimmed: see `progress`."""
     values = {"store": store, "file": file, "bytes": reached.bytes, "lines": reached.lines, "digest": reached.digest}
     conn.execute(_NOTE, values)
