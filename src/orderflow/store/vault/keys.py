@@ -80,9 +80,12 @@ def live(conn: sa.Connection, vault: Vault, store: str, some: Collection[Key]) -
 
 _LIVE: Final = """
     SELECT count(*) FROM unnest(%(orders)s, %(ids)s) AS one (order_id, key_id)
-    JOIN orderflow_vault.keys k USING (order_id, key_id)
-    WHERE k.store = %(store)s AND k.destroyed_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT FROM orderflow_vault.keys k
+        WHERE k.store = %(store)s AND k.order_id = one.order_id AND k.key_id = one.key_id AND k.destroyed_at IS NULL
+        LIMIT 1) k
     """
+"""A look-up by index for each key, as in `_CURRENT`, whatever the plan was made for."""
 
 
 def opens(conn: sa.Connection, vault: Vault, store: str) -> bool | None:
@@ -142,14 +145,19 @@ def stored_at(vault: Vault, engine: sa.Engine) -> sa.Engine:
 def _current(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
     return {
         order_id: Key(store, order_id, key_id, _unwrapped(vault, store, order_id, key_id, wrapped, master))
-        for order_id, key_id, wrapped, master in fetch(conn, _CURRENT, (store, texts(order_ids)))
+        for order_id, key_id, wrapped, master in fetch(conn, _CURRENT, {"store": store, "orders": texts(order_ids)})
     }
 
 
 _CURRENT: Final = """
-    SELECT order_id, key_id, wrapped, master FROM orderflow_vault.keys
-    WHERE store = %s AND order_id = ANY (%s) AND destroyed_at IS NULL
+    SELECT one.order_id, k.key_id, k.wrapped, k.master FROM unnest(%(orders)s) AS one (order_id)
+    CROSS JOIN LATERAL (
+        SELECT k.key_id, k.wrapped, k.master FROM orderflow_vault.keys k
+        WHERE k.store = %(store)s AND k.order_id = one.order_id AND k.destroyed_at IS NULL
+        LIMIT 1) k
     """
+"""A look-up by index for each order. (`= ANY (...)`, planned while there were few keys, went through all keys of the
+store and compared each with every order, for as long as the connection lived.)"""
 
 
 def _made(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
