@@ -5,16 +5,16 @@ They stand beside the log, or in a database of their own; a key is committed the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from orderflow.store import chance
 from orderflow.store.arrays import octets, texts, uuids
 from orderflow.store.direct import fetch
 from orderflow.store.tables import keys
@@ -162,7 +162,8 @@ store and compared each with every order, for as long as the connection lived.)"
 
 def _made(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
     """New keys, of those orders that still had none."""
-    fresh = [Key(store, order_id, uuid4(), os.urandom(_KEY)) for order_id in order_ids]
+    chances = zip(order_ids, chance.ids(len(order_ids)), chance.pieces(len(order_ids), _KEY), strict=True)
+    fresh = [Key(store, order_id, key_id, secret) for order_id, key_id, secret in chances]
     wrapped = [vault.current.wrap(one.secret, place(store, one.order_id, one.key_id)) for one in fresh]
     master = vault.current.master_id
     given = (store, master, texts(order_ids), uuids([one.key_id for one in fresh]), octets(wrapped))
