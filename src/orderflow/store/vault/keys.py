@@ -43,7 +43,7 @@ class Key:
 def keys_of(conn: sa.Connection, vault: Vault, store: str, order_ids: Collection[str]) -> dict[str, Key]:
     """The current key of each order, made where there is none yet. None is destroyed before `conn` commits."""
     wanted = sorted(set(order_ids))
-    conn.execute(_SHARED, {"store": store})
+    fetch(conn, _SHARED, (store,))
     with _at(conn, vault) as there:
         found = _current(there, vault, store, wanted)
         missing = [order_id for order_id in wanted if order_id not in found]
@@ -71,7 +71,7 @@ def live(conn: sa.Connection, vault: Vault, store: str, some: Collection[Key]) -
 
     For whoever sealed with keys that an earlier transaction gave.
     """
-    conn.execute(_SHARED, {"store": store})
+    fetch(conn, _SHARED, (store,))
     with _at(conn, vault) as there:
         orders, ids = texts([one.order_id for one in some]), uuids([one.key_id for one in some])
         [(count,)] = fetch(there, _LIVE, {"store": store, "orders": orders, "ids": ids})
@@ -133,7 +133,7 @@ def _at(conn: sa.Connection, vault: Vault) -> Iterator[sa.Connection]:
             yield own
 
 
-_SHARED: Final = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended('orderflow.vault ' || :store, 0))")
+_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('orderflow.vault ' || %s, 0))"
 _EXCLUSIVE: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('orderflow.vault ' || :store, 0))")
 
 
