@@ -23,7 +23,7 @@ from orderflow.store.imports import Place
 from orderflow.store.vault import Key, Vault, keys_of, live
 
 _LINES: Final = 2000
-_BYTES: Final = 8_000_000
+_BYTES: Final = 4_000_000
 """At most so much goes in by one commit."""
 _LONGEST: Final = 16_000_000
 """Bytes of a line: longer ones are no events, and would have to be held in memory."""
