@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import psycopg
 import sqlalchemy as sa
+from msgspec import structs
 
 from bench.ground import plain
 from bench.measure import together
@@ -77,7 +78,7 @@ def key_of(url: str, order_ids: Sequence[str]) -> dict[str, Key]:
 def sealed(key: Key, order_id: str, source_id: str, body: bytes, clear: str) -> Entry:
     """A report with its body sealed, as intake makes it."""
     entry = Entry(order_id, "OrderReceived", "glopal", source_id, clear, None, None, META)
-    return replace(entry, body=seal(VAULT, key, body, entry.event_id, "body"))
+    return structs.replace(entry, body=seal(VAULT, key, body, entry.event_id, "body"))
 
 
 def refused(result: Result) -> bool:

@@ -19,6 +19,7 @@ from orderflow.glopal.codec import report_of
 from orderflow.store.log import Record
 
 _REPORTS: Final = {f"Order{report.value.title()}": report for report in Report}
+_KINDS: Final = {report: kind for kind, report in _REPORTS.items()}
 _TYPES: Final[dict[str, type]] = {
     kind.__name__: kind for kind in get_args(Event) if kind is not Reported and kind is not Unrecognised
 }
@@ -38,7 +39,7 @@ def encode(event: Event) -> tuple[str, str]:
 def type_of(name: str) -> str:
     """The type that a Glopal event called `name` is stored under."""
     report = report_of(name)
-    return Unrecognised.__name__ if report is None else f"Order{report.value.title()}"
+    return Unrecognised.__name__ if report is None else _KINDS[report]
 
 
 def decode(record: Record) -> Recorded:

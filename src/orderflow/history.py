@@ -22,7 +22,7 @@ from orderflow.store.connect import transact
 from orderflow.store.imports import Offset
 from orderflow.store.vault import Key, Vault, keys_of, live
 
-_LINES: Final = 1000
+_LINES: Final = 2000
 _BYTES: Final = 4_000_000
 """At most so much goes in by one commit."""
 _LONGEST: Final = 16_000_000

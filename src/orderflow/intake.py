@@ -6,7 +6,6 @@ It never interprets a report, never moves the cursor back, and never skips anyth
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -22,12 +21,12 @@ from orderflow.domain.machine import VERSION
 from orderflow.glopal.client import Client, Closed, InvalidCursor, Later
 from orderflow.glopal.codec import Bad, Good, Page, Unparsable, clear_of, read_page
 from orderflow.glopal.links import behind
-from orderflow.store import log, progress
+from orderflow.store import chance, log, progress
 from orderflow.store.connect import transact
-from orderflow.store.entry import Entry
+from orderflow.store.entry import Entry, Sealed
 from orderflow.store.log import INTAKE, Duplicate, Unit
 from orderflow.store.progress import CursorMovedError
-from orderflow.store.vault import Key, Vault, keys_of, seal
+from orderflow.store.vault import Key, Vault, keys_of, seal, seal_all
 
 SOURCE: Final = "glopal"
 _FULL: Final = 20
@@ -201,8 +200,10 @@ class Facts:
 
 def facts(vault: Vault, keys: Mapping[str, Key], store: str, elements: Sequence[Good | Bad]) -> Facts:
     """Everything of `record` that can be done without the database, once the keys of all streams are there."""
-    triples = zip(streams(elements), elements, _event_ids(len(elements)), strict=True)
-    entries = [_fact(vault, keys[stream], stream, element, event_id) for stream, element, event_id in triples]
+    of, ids = streams(elements), chance.ids(len(elements))
+    plain = [(keys[stream], element.raw, event_id) for stream, element, event_id in zip(of, elements, ids, strict=True)]
+    bodies = seal_all(vault, store, plain, "body")
+    entries = [*map(_fact, of, elements, bodies, ids)]
     return Facts(store, keys, elements, entries, log.prepared(store, log.one_each(entries)))
 
 
@@ -224,21 +225,14 @@ def _written(results: Sequence[log.Result]) -> int:
     return sum(isinstance(result, log.Appended) for result in results)
 
 
-def _event_ids(number: int) -> list[UUID]:
-    """As `uuid4` makes them, but the system is asked for chance only once."""
-    chance = os.urandom(16 * number)
-    return [UUID(bytes=chance[at : at + 16], version=4) for at in range(0, 16 * number, 16)]
-
-
-def _fact(vault: Vault, key: Key, stream: str, element: Good | Bad, event_id: UUID) -> Entry:
+def _fact(stream: str, element: Good | Bad, body: Sealed, event_id: UUID) -> Entry:
     if isinstance(element, Good):
         kind = codec.type_of(element.name)
         clear = _encode(clear_of(element)).decode()
-        body = seal(vault, key, element.raw, event_id, "body")
         return Entry(stream, kind, SOURCE, element.event_id, clear, element.event_at, body, _META, event_id)
     kind, clear = codec.encode(Malformed(element.problem))
     source_id = f"{element.event_id or ''} {hashlib.sha256(element.raw).hexdigest()}"
-    return _entry(vault, key, stream, kind, source_id, clear, element.raw)
+    return Entry(stream, kind, SOURCE, source_id, clear, None, body, _META, event_id)
 
 
 def _evidence(vault: Vault, key: Key, entry: Entry, element: Good | Bad) -> Entry:

@@ -124,8 +124,24 @@ def test_a_name_that_stands_twice(member: str) -> None:
     assert "twice" in element.problem
 
 
+@pytest.mark.parametrize("member", ["event_id", "order_id", "event_name", "event_at", "entity_id"])
+@pytest.mark.parametrize("at", [{}, {"event_at": None}, {"event_at": EVENT["event_at"]}], ids=["no", "null", "a"])
+def test_twice_is_seen_with_a_time_or_without(member: str, at: dict[str, str | None]) -> None:
+    """Once more than it has, at the end or at the beginning, as a text or null."""
+    text = json.dumps({name: value for name, value in EVENT.items() if name != "event_at"} | {"entity_id": "7"} | at)
+    for more in ('"other"', "null"):
+        twice = 2 if member in {"event_at"} - at.keys() else 1
+        for doubled in (
+            text[:-1] + f',"{member}":{more}' * twice + "}",
+            "{" + f'"{member}":{more},' * twice + text[1:],
+        ):
+            (element,) = read(doubled)
+            assert isinstance(element, Bad)
+            assert "twice" in element.problem
+
+
 def test_what_only_looks_doubled_is_fine() -> None:
-    text = json.dumps(EVENT | {"external": {"order_id": "order_id", "event_id": "event_id"}})
+    text = json.dumps(EVENT | {"external": {"order_id": "order_id", "event_id": "event_id"}, "event_type": 1})
     (element,) = read(text)
     assert isinstance(element, Good)
 

@@ -12,12 +12,14 @@ from orderflow.store import imports, leases, log, outbox, progress
 from orderflow.store.applied import Applied, links
 from orderflow.store.connect import connect
 from orderflow.store.streams import read_streams
+from orderflow.store.vault import keys_of, live
 
 from . import rows
-from .writing import NOON, entry, unit
+from .writing import NOON, VAULT, entry, unit
 
 MANY = 20_000
 KEY = outbox.Key("acme", "o77", "glopal", "fetch", 0)
+ORDERS = [f"o{n}" for n in range(75)]
 FILL = (
     "INSERT INTO orderflow.epochs (store, epoch, first_position) VALUES ('acme', 1, 1)",
     f"""
@@ -43,6 +45,11 @@ FILL = (
                                   position, machine, snapshot)
     SELECT 'acme', 'o' || n, (ARRAY['READY', 'ACCEPTED', 'COMPLETED', 'CANCELLED'])[n % 4 + 1], true, now(),
            now() - make_interval(secs => n), 10, n, 1, '{{}}' FROM generate_series(1, {MANY}) n
+    """,
+    # Not analysed: nothing but their own words may keep its statements from the plans of an empty table.
+    f"""
+    INSERT INTO orderflow_vault.keys (store, order_id, key_id, wrapped)
+    SELECT 'acme', 'o' || n, gen_random_uuid(), sha256('x') FROM generate_series(100, {MANY}) n
     """,
     """
     ANALYZE orderflow.events, orderflow.streams, orderflow.outbox, orderflow.checkpoints, orderflow.cursors,
@@ -70,10 +77,12 @@ def full(empty: str) -> Iterator[sa.Engine]:
     with made.begin() as conn:  # its plans are made while there is nothing: they have to be good for later, too
         for _ in range(10):
             log.append(conn, "before", [unit(entry("a"))])
+            _keys(conn, "before")
     owner = sa.create_engine(empty)
     with owner.begin() as conn:
         for statement in FILL:
             conn.execute(sa.text(statement))
+        keys_of(conn, VAULT, "acme", ORDERS)
     owner.dispose()
     yield made
     made.dispose()
@@ -93,6 +102,11 @@ def _list(conn: sa.Connection) -> None:
     assert len(conn.execute(listing.first(["acme", "b"], [*Status], [], listing.Sort.NEWS, 50)).all()) == 50
 
 
+def _keys(conn: sa.Connection, store: str) -> None:
+    """The keys of a page, and whether they live still."""
+    assert live(conn, VAULT, store, [*keys_of(conn, VAULT, store, ORDERS).values()])
+
+
 STATEMENTS = {
     "append": ("events", lambda c: log.append(c, "acme", [unit(entry("o7"), expected=10)])),
     "append of a duplicate": ("events", lambda c: log.append(c, "acme", [unit(entry("o7", "s71"))])),
@@ -100,6 +114,7 @@ STATEMENTS = {
     "append a page": ("events", lambda c: log.append(c, "acme", _page(0))),
     "append a page that is known": ("events", lambda c: log.append(c, "acme", _page(100))),
     "append a page to streams": ("streams", lambda c: log.append(c, "acme", _page(50))),
+    "keys of a page": ("keys", lambda c: _keys(c, "acme")),
     "one body": ("events", lambda c: log.body(c, "acme", 77)),
     "read": ("events", lambda c: log.read(c, "acme", MANY - 150, 100)),
     "read at the end": ("events", lambda c: log.read(c, "acme", MANY)),
@@ -146,7 +161,7 @@ def _counts(conn: sa.Connection, table: str) -> tuple[int, int, int]:
     """Walks through the table, look-ups by index, and rows touched by either, so far in this session."""
     counted = sa.text(
         "SELECT seq_scan, idx_scan, coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) "
-        "FROM pg_stat_xact_user_tables WHERE schemaname = 'orderflow' AND relname = :table"
+        "FROM pg_stat_xact_user_tables WHERE schemaname IN ('orderflow', 'orderflow_vault') AND relname = :table"
     )
     return tuple(conn.execute(counted, {"table": table}).one())
 

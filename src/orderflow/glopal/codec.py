@@ -90,7 +90,7 @@ class _Event(msgspec.Struct):
     event_id: str
     event_name: str
     order_id: str
-    event_at: str | None = None
+    event_at: str | msgspec.UnsetType | None = msgspec.UNSET
     entity_id: str | None = None
     external: msgspec.Raw = msgspec.Raw()
 
@@ -106,29 +106,36 @@ def read_element(raw: bytes) -> Element:
         event = _EVENT.decode(raw)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return _slow(raw)
+    at_text = None if event.event_at is msgspec.UNSET else event.event_at
     sound = (
-        not _maybe_doubled(raw, event.external)
+        not _maybe_doubled(raw, event)
         and _problem_of_id(event.event_id) is None
         and _problem_of_id(event.event_name) is None
         and problem_of_order_id(event.order_id) is None
         and (event.entity_id is None or _problem_of_id(event.entity_id) is None)
-        and (event.event_at is None or problem_of_text(event.event_at) is None)
+        and (at_text is None or problem_of_text(at_text) is None)
     )
     if not sound:
         return _slow(raw)
-    at = None if event.event_at is None else jsontext.instant(event.event_at)
-    return Good(event.event_id, event.event_name, event.order_id, event.entity_id, at, event.event_at, raw)
+    at = None if at_text is None else jsontext.instant(at_text)
+    return Good(event.event_id, event.event_name, event.order_id, event.entity_id, at, at_text, raw)
 
 
-def _maybe_doubled(raw: bytes, external: msgspec.Raw) -> bool:
-    """A name that stands twice would be read one way here and another way elsewhere."""
+def _maybe_doubled(raw: bytes, event: _Event) -> bool:
+    """A name that stands twice would be read one way here and another way elsewhere.
+
+    Each look through all the bytes counts: only where there are more names of this beginning than were read, each of
+    them is looked for.
+    """
+    read = 2 if event.event_at is msgspec.UNSET else 3
     return (
-        raw.count(b'"event_id"') > 1
-        or raw.count(b'"event_name"') > 1
-        or raw.count(b'"order_id"') - bytes(external).count(b'"order_id"') > 1
+        (raw.count(b'"event_') > read and any(raw.count(name) > 1 for name in _EVENT_NAMES))
+        or raw.count(b'"order_id"') - bytes(event.external).count(b'"order_id"') > 1
         or raw.count(b'"entity_id"') > 1
-        or raw.count(b'"event_at"') > 1
     )
+
+
+_EVENT_NAMES = (b'"event_id"', b'"event_name"', b'"event_at"')
 
 
 def _slow(raw: bytes) -> Element:

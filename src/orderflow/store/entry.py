@@ -1,17 +1,18 @@
 """What is appended: an event on its way into the log, and the sealed bytes that may belong to it.
 
-It never holds a plain personal byte.
+It never holds a plain personal byte. (Structs of msgspec: every event passes here, and a frozen dataclass takes three
+times as long to make.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID, uuid4
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """Sealed bytes, the vault key they are sealed with, and a keyed MAC of the plain bytes."""
 
     data: bytes
@@ -19,8 +20,7 @@ class Sealed:
     mac: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One event on its way into the log. `(source, source_id)` is its identity; `clear` is allow-listed JSON."""
 
     order_id: str
@@ -31,4 +31,4 @@ class Entry:
     occurred_at: datetime | None = None
     body: Sealed | None = None
     meta: str = "{}"
-    event_id: UUID = field(default_factory=uuid4)
+    event_id: UUID = msgspec.field(default_factory=uuid4)

@@ -7,7 +7,7 @@ a destroyed key back.
 from orderflow.store.vault.keys import Key, alive, destroy, exclusively, key, keys_of, live, opens, stored_at
 from orderflow.store.vault.macs import in_database, mac
 from orderflow.store.vault.master import ErasedError, Vault, VaultError, master_key, new_master_key, of_text, open_vault
-from orderflow.store.vault.sealing import seal, unseal
+from orderflow.store.vault.sealing import seal, seal_all, unseal
 
 __all__ = [
     "ErasedError",
@@ -28,6 +28,7 @@ __all__ = [
     "open_vault",
     "opens",
     "seal",
+    "seal_all",
     "stored_at",
     "unseal",
 ]

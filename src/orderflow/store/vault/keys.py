@@ -5,16 +5,16 @@ They stand beside the log, or in a database of their own; a key is committed the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from orderflow.store import chance
 from orderflow.store.arrays import octets, texts, uuids
 from orderflow.store.direct import fetch
 from orderflow.store.tables import keys
@@ -43,7 +43,7 @@ class Key:
 def keys_of(conn: sa.Connection, vault: Vault, store: str, order_ids: Collection[str]) -> dict[str, Key]:
     """The current key of each order, made where there is none yet. None is destroyed before `conn` commits."""
     wanted = sorted(set(order_ids))
-    conn.execute(_SHARED, {"store": store})
+    fetch(conn, _SHARED, (store,))
     with _at(conn, vault) as there:
         found = _current(there, vault, store, wanted)
         missing = [order_id for order_id in wanted if order_id not in found]
@@ -71,7 +71,7 @@ def live(conn: sa.Connection, vault: Vault, store: str, some: Collection[Key]) -
 
     For whoever sealed with keys that an earlier transaction gave.
     """
-    conn.execute(_SHARED, {"store": store})
+    fetch(conn, _SHARED, (store,))
     with _at(conn, vault) as there:
         orders, ids = texts([one.order_id for one in some]), uuids([one.key_id for one in some])
         [(count,)] = fetch(there, _LIVE, {"store": store, "orders": orders, "ids": ids})
@@ -80,9 +80,12 @@ def live(conn: sa.Connection, vault: Vault, store: str, some: Collection[Key]) -
 
 _LIVE: Final = """
     SELECT count(*) FROM unnest(%(orders)s, %(ids)s) AS one (order_id, key_id)
-    JOIN orderflow_vault.keys k USING (order_id, key_id)
-    WHERE k.store = %(store)s AND k.destroyed_at IS NULL
+    CROSS JOIN LATERAL (
+        SELECT FROM orderflow_vault.keys k
+        WHERE k.store = %(store)s AND k.order_id = one.order_id AND k.key_id = one.key_id AND k.destroyed_at IS NULL
+        LIMIT 1) k
     """
+"""A look-up by index for each key, as in `_CURRENT`, whatever the plan was made for."""
 
 
 def opens(conn: sa.Connection, vault: Vault, store: str) -> bool | None:
@@ -130,7 +133,7 @@ def _at(conn: sa.Connection, vault: Vault) -> Iterator[sa.Connection]:
             yield own
 
 
-_SHARED: Final = sa.text("SELECT pg_advisory_xact_lock_shared(hashtextextended('orderflow.vault ' || :store, 0))")
+_SHARED: Final = "SELECT pg_advisory_xact_lock_shared(hashtextextended('orderflow.vault ' || %s, 0))"
 _EXCLUSIVE: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('orderflow.vault ' || :store, 0))")
 
 
@@ -142,19 +145,25 @@ def stored_at(vault: Vault, engine: sa.Engine) -> sa.Engine:
 def _current(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
     return {
         order_id: Key(store, order_id, key_id, _unwrapped(vault, store, order_id, key_id, wrapped, master))
-        for order_id, key_id, wrapped, master in fetch(conn, _CURRENT, (store, texts(order_ids)))
+        for order_id, key_id, wrapped, master in fetch(conn, _CURRENT, {"store": store, "orders": texts(order_ids)})
     }
 
 
 _CURRENT: Final = """
-    SELECT order_id, key_id, wrapped, master FROM orderflow_vault.keys
-    WHERE store = %s AND order_id = ANY (%s) AND destroyed_at IS NULL
+    SELECT one.order_id, k.key_id, k.wrapped, k.master FROM unnest(%(orders)s) AS one (order_id)
+    CROSS JOIN LATERAL (
+        SELECT k.key_id, k.wrapped, k.master FROM orderflow_vault.keys k
+        WHERE k.store = %(store)s AND k.order_id = one.order_id AND k.destroyed_at IS NULL
+        LIMIT 1) k
     """
+"""A look-up by index for each order. (`= ANY (...)`, planned while there were few keys, went through all keys of the
+store and compared each with every order, for as long as the connection lived.)"""
 
 
 def _made(conn: sa.Connection, vault: Vault, store: str, order_ids: list[str]) -> dict[str, Key]:
     """New keys, of those orders that still had none."""
-    fresh = [Key(store, order_id, uuid4(), os.urandom(_KEY)) for order_id in order_ids]
+    chances = zip(order_ids, chance.ids(len(order_ids)), chance.pieces(len(order_ids), _KEY), strict=True)
+    fresh = [Key(store, order_id, key_id, secret) for order_id, key_id, secret in chances]
     wrapped = [vault.current.wrap(one.secret, place(store, one.order_id, one.key_id)) for one in fresh]
     master = vault.current.master_id
     given = (store, master, texts(order_ids), uuids([one.key_id for one in fresh]), octets(wrapped))

@@ -7,12 +7,13 @@ is never made anew.
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import replace
 from threading import Lock
 from typing import Final
 
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from orderflow.store.connect import transact
 from orderflow.store.vault.master import Master, Vault, VaultError
@@ -23,9 +24,21 @@ PLACE: Final = b"orderflow mac key"
 
 def mac(vault: Vault, store: str, plain: bytes) -> bytes:
     """A keyed MAC: equal bytes are recognised, guessing the plain text from it needs the MAC key."""
-    begun = vault.mac_key().copy()  # beginning anew takes longer than an event's whole MAC
-    begun.update(len(store).to_bytes(4, "big") + store.encode() + plain)
-    return begun.digest()
+    return ended(begun(vault, store), plain)
+
+
+def begun(vault: Vault, store: str) -> HMAC:
+    """The beginning that all MACs of a store have in common: beginning anew takes longer than an event's whole MAC."""
+    one = vault.mac_key().copy()
+    one.update(len(store).to_bytes(4, "big") + store.encode())
+    return one
+
+
+def ended(begun_: HMAC, plain: bytes) -> bytes:
+    """The MAC of `plain`; `begun_` stays what it was."""
+    one = begun_.copy()
+    one.update(plain)
+    return one.finalize()
 
 
 def in_database(vault: Vault, engine: sa.Engine) -> Vault:
@@ -34,15 +47,15 @@ def in_database(vault: Vault, engine: sa.Engine) -> Vault:
     `engine` leads to the log; the vault's own counts where it has one. Wanting a MAC raises `VaultError` if the MAC
     key is wrapped by a master key that is not in use.
     """
-    found: list[hmac.HMAC] = []
+    found: list[HMAC] = []
     asking = Lock()
 
-    def mac_key() -> hmac.HMAC:
+    def mac_key() -> HMAC:
         if not found:
             with asking:
                 if not found:
                     secret = transact(vault.engine or engine, lambda conn: kept(conn, vault))
-                    found.append(hmac.new(secret, digestmod="sha256"))
+                    found.append(HMAC(secret, SHA256()))
         return found[0]
 
     return replace(vault, mac_key=mac_key)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 _KEY: Final = 32
@@ -68,7 +68,7 @@ class Vault:
     """
 
     masters: tuple[Master, ...]
-    mac_key: Callable[[], hmac.HMAC] = field(repr=False, compare=False)
+    mac_key: Callable[[], HMAC] = field(repr=False, compare=False)
     engine: sa.Engine | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -92,7 +92,7 @@ def open_vault(master: bytes, second: bytes | None = None, *, engine: sa.Engine 
     Its MAC key is the one of a vault that begins with `master`; `macs.in_database` knows the one that is in use.
     """
     masters = tuple(_master(one) for one in (master, second) if one is not None)
-    begun = hmac.new(masters[0].founding, digestmod="sha256")
+    begun = HMAC(masters[0].founding, SHA256())
     return Vault(masters, lambda: begun, engine)
 
 

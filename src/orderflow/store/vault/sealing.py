@@ -5,13 +5,14 @@ It never opens anything anywhere but in its own place.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from typing import Final
 from uuid import UUID
 
+from orderflow.store import chance
 from orderflow.store.entry import Sealed
 from orderflow.store.vault.keys import Key
-from orderflow.store.vault.macs import mac
+from orderflow.store.vault.macs import begun, ended
 from orderflow.store.vault.master import Vault, VaultError
 
 _NONCE: Final = 12
@@ -19,9 +20,17 @@ _NONCE: Final = 12
 
 def seal(vault: Vault, key: Key, plain: bytes, event_id: UUID, name: str) -> Sealed:
     """`plain` sealed under `key` and bound to its place: it opens nowhere else."""
-    nonce = os.urandom(_NONCE)
-    data = nonce + key.cipher.encrypt(nonce, plain, _bound(key, event_id, name))
-    return Sealed(data, key.key_id, mac(vault, key.store, plain))
+    [sealed] = seal_all(vault, key.store, [(key, plain, event_id)], name)
+    return sealed
+
+
+def seal_all(vault: Vault, store: str, given: Sequence[tuple[Key, bytes, UUID]], name: str) -> list[Sealed]:
+    """As `seal`, many of one store: what they have in common is done once."""
+    macs = begun(vault, store)
+    return [
+        Sealed(nonce + key.cipher.encrypt(nonce, plain, _bound(key, event_id, name)), key.key_id, ended(macs, plain))
+        for nonce, (key, plain, event_id) in zip(chance.pieces(len(given), _NONCE), given, strict=True)
+    ]
 
 
 def unseal(key: Key, data: bytes, event_id: UUID, name: str) -> bytes:
