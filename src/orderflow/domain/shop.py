@@ -5,7 +5,7 @@ It never forgets a shop id and never moves one backwards: draft < order < gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from orderflow.domain.events import ShopState, Sighting
@@ -48,20 +48,21 @@ class Shop:
         Where the recorded one was promoted and is gone, nothing takes its place: that order gets no new one by itself.
         So one that was promoted and gone before we saw it is recorded too, if nothing lives.
         """
-        known = {sighting.shop_id: sighting for sighting in self.seen}
+        known, news = {sighting.shop_id: sighting for sighting in self.seen}, False
         for sighting in found:
             if sighting.shop_id:
-                known[sighting.shop_id] = _merge(known.get(sighting.shop_id), sighting)
-        seen = tuple(known.values())
-        if seen == self.seen:
+                before = known.get(sighting.shop_id)
+                now = known[sighting.shop_id] = _merge(before, sighting)
+                news = news or now is not before
+        if not news:
             return self
         own = None if self.recorded is None else known.get(self.recorded)
         if own is None or (own.state is _GONE and not own.promoted):
-            own = _chosen(seen) or own
-        return Shop(None if own is None else own.shop_id, seen)
+            own = _chosen(known.values()) or own
+        return Shop(None if own is None else own.shop_id, tuple(known.values()))
 
 
-def _chosen(seen: tuple[Sighting, ...]) -> Sighting | None:
+def _chosen(seen: Collection[Sighting]) -> Sighting | None:
     living = [sighting for sighting in seen if sighting.state is not _GONE]
     for sighting in living:
         if sighting.state is _ORDER:
