@@ -31,7 +31,7 @@ class Destination(StrEnum):
 
 
 class Effect(StrEnum):
-    """What we may do to the world for an order. Reads never take the slot of their destination and need no intent."""
+    """What we may do to the world for an order."""
 
     FETCH = "fetch"
     ACCEPT = "accept"
@@ -47,7 +47,10 @@ class Effect(StrEnum):
     reads: bool
 
     def __init__(self, _word: str) -> None:
-        """Who it speaks to, and whether it only reads: kept with the member, since it is asked at every step."""
+        """Who it speaks to, and whether it only reads. Both stand with the member, since they are asked at every step.
+
+        Reads never take the slot of their destination, and need no intent.
+        """
         at_shop = self in {"draft", "promote", "withdraw", "reap"}
         self.destination = Destination.SHOP if at_shop else Destination.GLOPAL
         self.reads = self in {"fetch", "reap", "quote"}
