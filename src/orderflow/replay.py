@@ -15,14 +15,15 @@ import sqlalchemy as sa
 
 from orderflow import codec
 from orderflow.domain import machine
-from orderflow.domain.events import Position, Version
 from orderflow.domain.evolve import fold, take
 from orderflow.domain.folding import Folding
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
 from orderflow.projections.orders import row_of
+from orderflow.projections.steps import uncollected
 from orderflow.store import log, reading
 from orderflow.store.direct import fetch
+from orderflow.store.reading import Told
 from orderflow.store.tables import orders
 
 
@@ -49,7 +50,7 @@ class _UnderWay:
 
     __slots__ = ("folding", "last", "other_machines")
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int | None) -> None:
         self.folding = Folding()
         self.other_machines: frozenset[int] = frozenset()
         self.last = last
@@ -67,40 +68,41 @@ def replay(conn: sa.Connection, store: str, upto: int, size: int = reading.PAGE)
     """
     under_way: dict[str, _UnderWay] = {}
     for page in reading.told(conn, store, 0, upto, size):
-        folded: list[Folded] = []
-        for order_id, last in _ends(conn, store, {row[1] for row in page} - under_way.keys()):
-            under_way[order_id] = _UnderWay(last)
-        for position, order_id, version, kind, occurred_at, recorded_at, clear, meta in page:
-            one = under_way[order_id]
-            folding = one.folding
-            if version != folding.version + 1:
-                raise log.LogDamagedError(store, position, f"version {version} of order {order_id} is out of turn")
-            take(folding, codec.event_of(kind, clear, occurred_at), Position(position), Version(version), recorded_at)
-            others = _other_machines(meta)
-            if others:
-                one.other_machines |= others
-            if version == one.last:
-                folded.append(under_way.pop(order_id).end(order_id))
+        with uncollected():
+            folded = _folded(under_way, store, page)
         yield Reached(page[-1][0], _orders(folded), len(under_way))
     while under_way:
         ended = [under_way.popitem() for _ in range(min(size, len(under_way)))]
         yield Reached(upto, _orders([one.end(order_id) for order_id, one in ended]), len(under_way))
 
 
+def _folded(under_way: dict[str, _UnderWay], store: str, page: Sequence[Told]) -> list[Folded]:
+    """Fold a page into the orders `under_way`; those that end in it are under way no more, and returned.
+
+    What is appended after an order's first event was read only keeps it under way for longer.
+    """
+    folded = []
+    for position, order_id, version, kind, occurred_at, recorded_at, clear, meta, last in page:
+        one = under_way.get(order_id)
+        if one is None:
+            one = under_way[order_id] = _UnderWay(last)
+        folding = one.folding
+        if version != folding.version + 1:
+            raise log.LogDamagedError(store, position, f"version {version} of order {order_id} is out of turn")
+        take(folding, codec.event_of(kind, clear, occurred_at), position, version, recorded_at)
+        if meta != _TODAY:
+            one.other_machines |= _other_machines(meta)
+        if version == one.last:
+            folded.append(under_way.pop(order_id).end(order_id))
+    return folded
+
+
 def _orders(folded: Sequence[Folded]) -> tuple[Folded, ...]:
     return tuple(one for one in folded if one.order_id != log.INTAKE)
 
 
-def _ends(conn: sa.Connection, store: str, order_ids: set[str]) -> list[tuple[str, int]]:
-    """Where each of these streams ends now; what is appended later only keeps an order under way for longer."""
-    found: list[tuple[Any, ...]] = fetch(conn, _ENDS, (list(order_ids), store)) if order_ids else []
-    return [(order_id, last or 0) for order_id, last in found]
-
-
-_ENDS: Final = """
-    SELECT given.order_id, s.version FROM unnest(%s::text[]) AS given (order_id)
-    LEFT JOIN orderflow.streams s ON s.store = %s AND s.order_id = given.order_id
-"""
+_TODAY: Final = msgspec.json.encode({"machine": machine.VERSION}).decode()
+"""What most events have."""
 
 
 class _Meta(msgspec.Struct):

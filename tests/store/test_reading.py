@@ -34,8 +34,14 @@ def test_pages_hold_what_read_gives(app, filled, size, after, upto):
     assert [one for page in pages for one in page] == wanted
     assert all(0 < len(page) <= size for page in pages)
     assert told == [
-        (r.position, r.order_id, r.version, r.type, r.occurred_at, r.recorded_at, r.clear, r.meta) for r in wanted
+        (r.position, r.order_id, r.version, r.type, r.occurred_at, r.recorded_at, r.clear, r.meta, last(r))
+        for r in wanted
     ]
+
+
+def last(record: log.Record) -> int | None:
+    """Each stream of `filled` ends at version 3, which its first event tells."""
+    return 3 if record.version == 1 else None
 
 
 @pytest.mark.parametrize("form", [reading.pages, reading.told])

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NewType
 
 from orderflow.domain.machine import Report, Status
+from orderflow.domain.quick import quick
 
 Position = NewType("Position", int)
 """Place in one store's log: gapless, in commit order, from 1; 0 is "before everything"."""
@@ -42,20 +43,17 @@ class Effect(StrEnum):
     WITHDRAW = "withdraw"
     REAP = "reap"
 
-    @property
-    def destination(self) -> Destination:
-        """Who it speaks to."""
-        return _DESTINATIONS[self]
+    destination: Destination
+    reads: bool
 
-    @property
-    def reads(self) -> bool:
-        """Reads never take the slot of their destination and need no intent."""
-        return self in _READS
+    def __init__(self, _word: str) -> None:
+        """Who it speaks to, and whether it only reads. Both stand with the member, since they are asked at every step.
 
-
-_AT_SHOP = frozenset({Effect.DRAFT, Effect.PROMOTE, Effect.WITHDRAW, Effect.REAP})
-_DESTINATIONS = {effect: Destination.SHOP if effect in _AT_SHOP else Destination.GLOPAL for effect in Effect}
-_READS = frozenset({Effect.FETCH, Effect.REAP, Effect.QUOTE})
+        Reads never take the slot of their destination, and need no intent.
+        """
+        at_shop = self in {"draft", "promote", "withdraw", "reap"}
+        self.destination = Destination.SHOP if at_shop else Destination.GLOPAL
+        self.reads = self in {"fetch", "reap", "quote"}
 
 
 class HoldReason(StrEnum):
@@ -89,6 +87,7 @@ class Ids:
         return f"{self.order_id} / {self.number}"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """One shop order as a reply or a look-up showed it. `promoted`: it has been a real order at some time."""
@@ -102,6 +101,7 @@ class Sighting:
 # --- facts: Glopal's ------------------------------------------------------------------------------------------------
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Reported:
     """One of Glopal's five status reports, by event."""
@@ -362,6 +362,7 @@ Decision = (
 Event = Reported | DetailsFetched | Malformed | EvidenceFound | Unrecognised | Outcome | Decision
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """An event with its place in the log. `recorded_at` never decreases with `position`."""

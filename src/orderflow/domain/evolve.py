@@ -5,9 +5,10 @@ It never raises, never refuses and never acts; unknown events change nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any, Final
 
 from orderflow.domain import details, slots
 from orderflow.domain.events import (
@@ -64,25 +65,9 @@ def take(order: Folding, event: Event, position: Position, version: Version, rec
     order.position, order.version, order.last = position, version, here
     if order.first is None:
         order.first = here
-    match event:
-        case Reported():
-            _reported(order, event, here)
-        case DetailsFetched():
-            details.learn(order, event, here)
-        case EffectIntended():
-            slots.intended(order, event, here)
-        case EffectDelivered() | EffectRefused() | EffectClosed() | EffectExhausted():
-            slots.ended(order, event, here)
-        case LookedUp():
-            slots.looked_up(order, event)
-        case EffectNotExecuted() | EffectUnknown():
-            slots.noted(order, event, here)
-        case Malformed():
-            details.unreadable(order, event, here)
-        case EvidenceFound():
-            order.hold_for(Hold(HoldReason.EVIDENCE, position, event.source_id))
-        case _:
-            _decided(order, event, here)
+    rule = _RULES.get(type(event))
+    if rule is not None:
+        rule(order, event, here)
 
 
 def _reported(order: Folding, event: Reported, here: Mark) -> None:
@@ -95,23 +80,22 @@ def _reported(order: Folding, event: Reported, here: Mark) -> None:
         order.contradict(here, f"{event.report} was reported for an order that is {order.status}")
 
 
-def _decided(order: Folding, event: object, here: Mark) -> None:
-    match event:
-        case AcceptRequested():
-            order.accept_ids = order.accept_ids or event.ids
-        case CancelRequested():
-            if order.cancel_reason is None:
-                order.cancel_reason = event.reason
-        case RefundRequested():
-            if all(r.refund != event.refund for r in order.refunds):
-                line = Refund(event.refund, event.amount, event.currency, event.reason)
-                order.refunds = (*order.refunds, line)
-        case OrderReleased():
-            _released(order, event)
-        case RetryRequested():
-            _retried(order, event, here)
-        case _:
-            return
+def _evidence(order: Folding, event: EvidenceFound, here: Mark) -> None:
+    order.hold_for(Hold(HoldReason.EVIDENCE, here.position, event.source_id))
+
+
+def _accept(order: Folding, event: AcceptRequested, _here: Mark) -> None:
+    order.accept_ids = order.accept_ids or event.ids
+
+
+def _cancel(order: Folding, event: CancelRequested, _here: Mark) -> None:
+    if order.cancel_reason is None:
+        order.cancel_reason = event.reason
+
+
+def _refund(order: Folding, event: RefundRequested, _here: Mark) -> None:
+    if all(r.refund != event.refund for r in order.refunds):
+        order.refunds = (*order.refunds, Refund(event.refund, event.amount, event.currency, event.reason))
 
 
 def _retried(order: Folding, event: RetryRequested, here: Mark) -> None:
@@ -126,7 +110,7 @@ def _retried(order: Folding, event: RetryRequested, here: Mark) -> None:
         order.refunds = tuple(lines)
 
 
-def _released(order: Folding, event: OrderReleased) -> None:
+def _released(order: Folding, event: OrderReleased, _here: Mark) -> None:
     hold = order.hold(event.reason)
     if hold is not None and hold.position <= event.position:
         order.lift(event.reason)
@@ -134,3 +118,25 @@ def _released(order: Folding, event: OrderReleased) -> None:
             order.dispute = None
     if event.reason is HoldReason.ENVIRONMENT and order.details is not None:
         order.released_environment = order.details.environment
+
+
+_RULES: Final[dict[type, Callable[[Folding, Any, Mark], None]]] = {
+    Reported: _reported,
+    DetailsFetched: details.learn,
+    Malformed: details.unreadable,
+    EvidenceFound: _evidence,
+    EffectIntended: slots.intended,
+    EffectDelivered: slots.delivered,
+    EffectRefused: slots.given_up,
+    EffectExhausted: slots.given_up,
+    EffectClosed: slots.closed,
+    EffectNotExecuted: slots.noted,
+    EffectUnknown: slots.noted,
+    LookedUp: slots.looked_up,
+    AcceptRequested: _accept,
+    CancelRequested: _cancel,
+    RefundRequested: _refund,
+    OrderReleased: _released,
+    RetryRequested: _retried,
+}
+"""What each kind of event changes; any other changes nothing."""

@@ -66,8 +66,13 @@ class Folding(Order):
 
     def count(self, effect: Effect, generation: int) -> None:
         """`generation` of `effect` has ended; ending it twice counts once."""
-        others = [pair for pair in self.generations if pair[0] is not effect]
-        self.generations = (*others, (effect, max(self.generation(effect), generation + 1)))
+        others, ended = [], generation + 1
+        for pair in self.generations:
+            if pair[0] is effect:
+                ended = max(ended, pair[1])
+            else:
+                others.append(pair)
+        self.generations = (*others, (effect, ended))
 
     def hold_for(self, hold: Hold) -> None:
         """Held, in place of an earlier hold for the same reason."""

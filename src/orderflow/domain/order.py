@@ -22,12 +22,14 @@ from orderflow.domain.events import (
     Version,
 )
 from orderflow.domain.machine import Status
+from orderflow.domain.quick import quick
 from orderflow.domain.shop import Shop
 
 # Named once: on Python 3.11 each look at a member of an enumeration is a function call, and these are looked at often.
 SHOP: Final = Destination.SHOP
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Mark:
     """A place in the history and its time."""
@@ -36,6 +38,7 @@ class Mark:
     at: datetime
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Hold:
     """One reason why effects are stopped, with the position that caused it."""
@@ -54,6 +57,7 @@ class Dispute:
     settles_at: datetime | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Parked:
     """An effect that waits for a person: it was refused, or given up."""
@@ -67,6 +71,7 @@ class Parked:
     refused: bool
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Total:
     """What an order comes to, in the buyer's currency."""
@@ -96,6 +101,7 @@ class Phase(StrEnum):
     AGAIN = "again"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Slot:
     """The one write that an order has under way at a destination.

@@ -5,16 +5,18 @@ It never forgets a shop id and never moves one backwards: draft < order < gone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from orderflow.domain.events import ShopState, Sighting
+from orderflow.domain.quick import quick
 
 # Named once: on Python 3.11 each look at a member of an enumeration is a function call, and these are looked at often.
 _DRAFT, _ORDER, _GONE = ShopState.DRAFT, ShopState.ORDER, ShopState.GONE
 _RANK = {_DRAFT: 0, _ORDER: 1, _GONE: 2}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Shop:
     """All shop orders ever seen under the order's reference, oldest first. `recorded` is the one we go by."""
@@ -35,7 +37,10 @@ class Shop:
 
     def get(self, shop_id: str) -> Sighting | None:
         """What is known of one shop order."""
-        return next((s for s in self.seen if s.shop_id == shop_id), None)
+        for sighting in self.seen:
+            if sighting.shop_id == shop_id:
+                return sighting
+        return None
 
     def sight(self, found: Iterable[Sighting]) -> Shop:
         """With what a reply or look-up showed. If nothing living is recorded, the promoted one, else the oldest, is.
@@ -43,26 +48,35 @@ class Shop:
         Where the recorded one was promoted and is gone, nothing takes its place: that order gets no new one by itself.
         So one that was promoted and gone before we saw it is recorded too, if nothing lives.
         """
-        news = [sighting for sighting in found if sighting.shop_id and sighting not in self.seen]
+        known, news = {sighting.shop_id: sighting for sighting in self.seen}, False
+        for sighting in found:
+            if sighting.shop_id:
+                before = known.get(sighting.shop_id)
+                now = known[sighting.shop_id] = _merge(before, sighting)
+                news = news or now is not before
         if not news:
             return self
-        seen = {s.shop_id: s for s in self.seen}
-        for sighting in news:
-            seen[sighting.shop_id] = _merge(seen.get(sighting.shop_id), sighting)
-        own = seen.get(self.recorded) if self.recorded is not None else None
-        recorded = self.recorded
+        own = None if self.recorded is None else known.get(self.recorded)
         if own is None or (own.state is _GONE and not own.promoted):
-            alive = [s for s in seen.values() if s.state is not _GONE]
-            gone = next((s for s in seen.values() if s.promoted), own)
-            chosen = next((s for s in alive if s.state is _ORDER), alive[0] if alive else gone)
-            recorded = chosen.shop_id if chosen else None
-        return Shop(recorded, tuple(seen.values()))
+            own = _chosen(known.values()) or own
+        return Shop(None if own is None else own.shop_id, tuple(known.values()))
+
+
+def _chosen(seen: Collection[Sighting]) -> Sighting | None:
+    living = [sighting for sighting in seen if sighting.state is not _GONE]
+    for sighting in living:
+        if sighting.state is _ORDER:
+            return sighting
+    return living[0] if living else next((sighting for sighting in seen if sighting.promoted), None)
 
 
 def _merge(old: Sighting | None, new: Sighting) -> Sighting:
+    """Both together: `old` itself if `new` shows nothing new."""
     promoted = new.promoted or new.state is _ORDER or (old is not None and old.promoted)
     if old is None:
         return new if new.promoted is promoted else Sighting(new.shop_id, new.number, new.state, promoted)
-    state = max(old.state, new.state, key=_RANK.__getitem__)
     newer = _RANK[new.state] >= _RANK[old.state]
-    return Sighting(old.shop_id, (new.number if newer else "") or old.number, state, promoted)
+    number, state = (new.number or old.number, new.state) if newer else (old.number, old.state)
+    if state is old.state and number == old.number and promoted is old.promoted:
+        return old
+    return Sighting(old.shop_id, number, state, promoted)

@@ -28,6 +28,7 @@ from orderflow.domain.machine import Status
 from orderflow.domain.order import Mark, Order, Parked, Phase, Slot
 
 Ended = EffectDelivered | EffectRefused | EffectClosed | EffectExhausted
+GivenUp = EffectRefused | EffectExhausted
 
 _LONGEST_WAIT: Final = 86400.0
 
@@ -44,16 +45,16 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
     before = order.slot(place)
     again = before is not None and (before.effect, before.generation) == (event.effect, event.generation)
     slot = Slot(
-        effect=event.effect,
-        generation=event.generation,
-        attempt=event.attempt,
-        target=event.target,
-        digest=event.digest,
-        send_by=event.send_by,
-        counts_from=event.counts_from,
-        seen=event.seen,
-        since=here.at,
-        tries=before.tries + 1 if again and before is not None else 1,
+        event.effect,
+        event.generation,
+        event.attempt,
+        event.target,
+        event.digest,
+        event.send_by,
+        event.counts_from,
+        event.seen,
+        here.at,
+        before.tries + 1 if again and before is not None else 1,
     )
     if event.effect is _DRAFT:
         order.draft_send_by = max(event.send_by, order.draft_send_by or event.send_by)
@@ -63,8 +64,8 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
 
 def noted(order: Folding, event: EffectNotExecuted | EffectUnknown, here: Mark) -> None:
     """The open attempt turned out unknown, or provably did nothing. News of any other attempt changes nothing."""
-    slot = order.slot(event.effect.destination)
-    if slot is None or slot.phase is not Phase.OPEN or not _speaks_of(event, slot):
+    slot = _spoken_of(order, event)
+    if slot is None or slot.phase is not Phase.OPEN:
         return
     if isinstance(event, EffectUnknown):
         order.put(slot.effect.destination, replace(slot, unknown=True, reason=event.reason))
@@ -79,81 +80,81 @@ def noted(order: Folding, event: EffectNotExecuted | EffectUnknown, here: Mark) 
     order.put(slot.effect.destination, again)
 
 
-def ended(order: Folding, event: Ended, here: Mark) -> None:
-    """A terminal outcome. It frees the slot and ends the generation if it speaks of the attempt under way.
-
-    An outcome of an older attempt, learnt late, only adds what it saw. A success at the shop without an id is unknown.
-    """
-    if isinstance(event, EffectDelivered):
-        _seen(order, event, here)
-    given_up = isinstance(event, (EffectRefused, EffectExhausted))
-    if event.effect.reads:
-        order.count(event.effect, event.generation)
-        if given_up:
-            _park(order, event, "", here)
-        return
-    place = event.effect.destination
-    slot = order.slot(place)
-    if slot is None or not _speaks_of(event, slot):
-        return
-    if isinstance(event, EffectDelivered) and not _has_id(event, place):
-        order.put(place, replace(slot, phase=Phase.OPEN, unknown=True, reason="success without an id"))
-        return
-    order.put(place, None)
-    order.count(slot.effect, slot.generation)
-    if given_up:
-        _park(order, event, slot.target, here)
-    _settle_refund(order, event, slot)
+# A terminal outcome frees the slot and ends the generation if it speaks of the attempt under way. One of an older
+# attempt, learnt late, only adds what it saw.
 
 
-def _has_id(event: EffectDelivered, place: Destination) -> bool:
-    """Delivered requires an id, but at Glopal, where the order's own will do."""
-    return place is _GLOPAL or (event.sighting is not None and event.sighting.shop_id != "")
-
-
-def _seen(order: Folding, event: EffectDelivered, here: Mark) -> None:
-    """What a success shows is true whichever attempt it belongs to."""
+def delivered(order: Folding, event: EffectDelivered, here: Mark) -> None:
+    """It is done. What a success shows is true whichever attempt it belongs to; one without an id is unknown."""
     if event.sighting is not None:
         order.shop = order.shop.sight((event.sighting,))
     if event.effect is _ACCEPT:
         order.accepted = order.accepted or here
     elif event.effect is _CANCEL:
         order.cancelled = order.cancelled or here
+    if event.effect.reads:
+        order.count(event.effect, event.generation)
+        return
+    slot = _spoken_of(order, event)
+    if slot is None:
+        return
+    if not _has_id(event):
+        unknown = replace(slot, phase=Phase.OPEN, unknown=True, reason="success without an id")
+        order.put(event.effect.destination, unknown)
+        return
+    _free(order, slot, "delivered")
 
 
-def _park(order: Folding, event: Ended, target: str, here: Mark) -> None:
+def given_up(order: Folding, event: GivenUp, here: Mark) -> None:
+    """It is left to a person."""
+    if event.effect.reads:
+        order.count(event.effect, event.generation)
+        _park(order, event, "", here)
+        return
+    slot = _spoken_of(order, event)
+    if slot is not None:
+        _free(order, slot, "refused" if isinstance(event, EffectRefused) else "exhausted")
+        _park(order, event, slot.target, here)
+
+
+def closed(order: Folding, event: EffectClosed, here: Mark) -> None:
+    """It was not done, and nobody wants it any more."""
+    del here
+    if event.effect.reads:
+        order.count(event.effect, event.generation)
+        return
+    slot = _spoken_of(order, event)
+    if slot is not None:
+        _free(order, slot)
+
+
+def _free(order: Folding, slot: Slot, outcome: str = "") -> None:
+    """The write in `slot` has ended; `outcome` is what its refund's line says from now on, if it is one."""
+    order.put(slot.effect.destination, None)
+    order.count(slot.effect, slot.generation)
+    if outcome and slot.effect is _REFUND:
+        order.refunds = tuple(replace(r, outcome=outcome) if r.refund == slot.target else r for r in order.refunds)
+
+
+def _has_id(event: EffectDelivered) -> bool:
+    """Delivered requires an id, but at Glopal, where the order's own will do."""
+    return event.effect.destination is _GLOPAL or (event.sighting is not None and event.sighting.shop_id != "")
+
+
+def _park(order: Folding, event: GivenUp, target: str, here: Mark) -> None:
     basis = order.details.basis if order.details is not None else ""
-    reason = event.reason if isinstance(event, EffectRefused | EffectExhausted) else ""
-    parked = Parked(
-        event.effect,
-        target,
-        here.position,
-        here.at,
-        reason,
-        basis,
-        isinstance(event, EffectRefused),
-    )
+    refused = isinstance(event, EffectRefused)
+    parked = Parked(event.effect, target, here.position, here.at, event.reason, basis, refused)
     others = tuple(p for p in order.parked if (p.effect, p.target) != (event.effect, target))
     order.parked = (*others, parked)
-
-
-def _settle_refund(order: Folding, event: Ended, slot: Slot) -> None:
-    if slot.effect is not _REFUND:
-        return
-    outcome = {
-        EffectDelivered: "delivered",
-        EffectRefused: "refused",
-        EffectExhausted: "exhausted",
-    }.get(type(event))
-    lines = (replace(r, outcome=outcome) if outcome and r.refund == slot.target else r for r in order.refunds)
-    order.refunds = tuple(lines)
 
 
 # --- observation ----------------------------------------------------------------------------------------------------
 
 
-def looked_up(order: Folding, event: LookedUp) -> None:
+def looked_up(order: Folding, event: LookedUp, here: Mark) -> None:
     """What was found is believed; not finding it counts only if it was asked late enough."""
+    del here
     order.shop = order.shop.sight(event.found)
     if event.effect is _REAP:
         order.reaped_at = max(event.sent_at, order.reaped_at or event.sent_at)
@@ -193,5 +194,9 @@ def is_done(order: Order, slot: Slot) -> bool:
             return False  # a refund made is not to be told from a refund made elsewhere
 
 
-def _speaks_of(event: Ended | EffectNotExecuted | EffectUnknown, slot: Slot) -> bool:
-    return slot.effect is event.effect and slot.generation == event.generation and slot.attempt == event.attempt
+def _spoken_of(order: Folding, event: Ended | EffectNotExecuted | EffectUnknown) -> Slot | None:
+    """The slot of the very attempt that `event` speaks of, if that is under way."""
+    slot = order.slot(event.effect.destination)
+    if slot is None or slot.attempt != event.attempt or slot.generation != event.generation:
+        return None
+    return slot if slot.effect is event.effect else None

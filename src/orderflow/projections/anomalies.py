@@ -69,7 +69,7 @@ def found_in(step: Step) -> Iterator[tuple[str, str]]:
             yield "malformed", problem
         case e.Unrecognised(name=name):
             yield "unrecognised", name
-        case e.EffectDelivered() | e.LookedUp():
+        case e.EffectDelivered() | e.LookedUp() if after.shop is not before.shop:
             strays = {s.shop_id for s in after.shop.living} - {s.shop_id for s in before.shop.living}
             for shop_id in sorted(strays - {after.shop.recorded}):
                 yield f"stray {shop_id}"[:200], f"shop order {shop_id} stands beside {after.shop.recorded}"

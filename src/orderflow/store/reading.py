@@ -11,6 +11,7 @@ from typing import Final, cast
 
 import sqlalchemy as sa
 
+from orderflow.domain.events import Position, Version
 from orderflow.store.direct import fetch
 from orderflow.store.log import LogDamagedError, Record, head, read
 
@@ -18,9 +19,10 @@ PAGE: Final = 2000
 """Events a page: enough that a round trip does not show, few enough that a page stays in the processor's cache."""
 
 
-Told = tuple[int, str, int, str, datetime | None, datetime, str, str]
+Told = tuple[Position, str, Version, str, datetime | None, datetime, str, str, int | None]
 """What a fold needs of a stored event, as the driver gives it: `position, order_id, version, type, occurred_at,
-recorded_at, clear, meta`. Two columns fewer than a `Record`, and no object a row beside the row."""
+recorded_at, clear, meta`, and with the first event of a stream `last`: the version at which that ends now. No object a
+row beside the row."""
 
 
 def pages(
@@ -59,8 +61,11 @@ def told(
 
 
 _TOLD: Final = """
-    SELECT position, order_id, version, type, occurred_at, recorded_at, clear, meta
-    FROM orderflow.events WHERE store = %s AND position > %s ORDER BY position LIMIT %s
+    SELECT position, order_id, version, type, occurred_at, recorded_at, clear, meta,
+           CASE WHEN version = 1 THEN (
+               SELECT s.version FROM orderflow.streams s WHERE s.store = e.store AND s.order_id = e.order_id
+           ) END
+    FROM orderflow.events e WHERE store = %s AND position > %s ORDER BY position LIMIT %s
 """
 
 
