@@ -44,22 +44,18 @@ def work(app: App, stop: threading.Event) -> None:
         ("sweep", _sweeper(app, bell, stop)),
         ("recovery", _watcher(app, stop)),
         *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
-        ("prepare", crew.prepare_some),
+        ("relay", crew.turn),
         ("bell", partial(link, app.engine, bell, stop)),
         *([("seal", _sealer(app, app.sealing, stop))] if app.sealing else []),
     ]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
-    settled = threading.Event()
-    settler = threading.Thread(target=_forever, args=("settle", crew.settle_some, settled), name="settle")
-    for thread in (*threads, settler):
+    for thread in threads:
         thread.start()
     stop.wait()
     bell.silence()
     for thread in threads:
         thread.join()
-    settled.set()  # by now nothing new is prepared; what is under way is still recorded
-    settler.join()
-    _forever("settle", crew.finish, settled, once=True)
+    _forever("relay", crew.finish, stop, once=True)  # nothing new is prepared; what is under way is still recorded
 
 
 def _forever(name: str, turn: Callable[[], object], stop: threading.Event, *, once: bool = False) -> None:
