@@ -74,8 +74,8 @@ def _forever(name: str, turn: Callable[[], object], stop: threading.Event, *, on
             return
 
 
-_PACE: Final = 0.02
-"""Seconds between the beginnings of two turns of the reader: under load it reads more at a time, not more often."""
+_REST: Final = 0.1
+"""Seconds at most. The reader rests as long as it has read: under load it reads more at a time, not more often."""
 
 
 def _reader(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
@@ -83,7 +83,7 @@ def _reader(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
         heard, began = bell.heard(Topic.FACTS), time.monotonic()
         if sum(project(app, store) for store in app.tenants):
             bell.ring(Topic.DUE)
-            stop.wait(began + _PACE - time.monotonic())
+            stop.wait(min(time.monotonic() - began, _REST))
         else:
             bell.wait(Topic.FACTS, heard)
 
