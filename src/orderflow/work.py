@@ -44,22 +44,18 @@ def work(app: App, stop: threading.Event) -> None:
         ("sweep", _sweeper(app, bell, stop)),
         ("recovery", _watcher(app, stop)),
         *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
-        ("prepare", crew.prepare_some),
+        ("relay", crew.turn),
         ("bell", partial(link, app.engine, bell, stop)),
         *([("seal", _sealer(app, app.sealing, stop))] if app.sealing else []),
     ]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
-    settled = threading.Event()
-    settler = threading.Thread(target=_forever, args=("settle", crew.settle_some, settled), name="settle")
-    for thread in (*threads, settler):
+    for thread in threads:
         thread.start()
     stop.wait()
     bell.silence()
     for thread in threads:
         thread.join()
-    settled.set()  # by now nothing new is prepared; what is under way is still recorded
-    settler.join()
-    _forever("settle", crew.finish, settled, once=True)
+    _forever("relay", crew.finish, stop, once=True)  # nothing new is prepared; what is under way is still recorded
 
 
 def _forever(name: str, turn: Callable[[], object], stop: threading.Event, *, once: bool = False) -> None:
@@ -78,8 +74,8 @@ def _forever(name: str, turn: Callable[[], object], stop: threading.Event, *, on
             return
 
 
-_PACE: Final = 0.02
-"""Seconds between the beginnings of two turns of the reader: under load it reads more at a time, not more often."""
+_REST: Final = 0.1
+"""Seconds at most. The reader rests as long as it has read: under load it reads more at a time, not more often."""
 
 
 def _reader(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
@@ -87,7 +83,7 @@ def _reader(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
         heard, began = bell.heard(Topic.FACTS), time.monotonic()
         if sum(project(app, store) for store in app.tenants):
             bell.ring(Topic.DUE)
-            stop.wait(began + _PACE - time.monotonic())
+            stop.wait(min(time.monotonic() - began, _REST))
         else:
             bell.wait(Topic.FACTS, heard)
 

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import pytest
 from tests.relay.conftest import NewStage
 from tests.relay.stage import Stage
 
@@ -88,5 +89,34 @@ def test_a_bell_rings_for_what_was_recorded(stage: NewStage) -> None:
     until(crew.under_way.back)
     crew.settle_some()
     assert bell.heard(Topic.FACTS) == 1
-    crew.settle_some(0)
+    assert crew.settle_some() == 0
     assert bell.heard(Topic.FACTS) == 1
+
+
+def test_what_came_back_is_recorded_whatever_is_wrong_with_what_is_due(stage: NewStage, monkeypatch) -> None:
+    """The clerk does both, but the one does not wait for the other to be mended."""
+    it = stage()
+    drafts(it, number=1)
+    crew = Crew(it.relay, Bell(), 1)
+    crew.prepare_some()
+    until(crew.under_way.back)
+
+    def broken(*_):
+        raise RuntimeError
+
+    monkeypatch.setattr("orderflow.relay.crew.prepare", broken)
+    with pytest.raises(RuntimeError):
+        crew.turn()
+    crew.finish()
+    assert it.rows(effect="draft") == []
+
+
+def test_a_turn_waits_for_the_bell_or_for_a_reply(stage: NewStage) -> None:
+    """What is due is prepared by one turn, and settled by the next one that finds it back."""
+    it = stage()
+    drafts(it, number=2)
+    crew = Crew(it.relay, Bell(), 1)
+    while it.rows(effect="draft"):
+        crew.turn()
+    assert len(it.shop.ledger()) == 2
+    crew.finish()

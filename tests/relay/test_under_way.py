@@ -65,6 +65,22 @@ def test_what_is_begun_within_a_moment_is_prepared_ahead(seconds, room) -> None:
     assert under_way.room() == room
 
 
+def test_a_few_at_a_time_are_not_prepared() -> None:
+    """More is prepared once half of what was prepared ahead is being made, and then as much as there is room for."""
+    under_way, _ = taking(0.0125)
+    ahead = under_way.room()
+    calls = [call() for _ in range(ahead)]
+    under_way.begin(calls)
+    rooms = []
+    for one in calls:
+        rooms.append(under_way.room())
+        under_way.start(one)
+        under_way.come_back(one, REPLY)
+    assert min(room for room in rooms if room) >= 30
+    assert rooms[0] == 0
+    assert rooms[-1] > 60
+
+
 def test_one_call_that_goes_on_ends_the_hurry() -> None:
     """While a call hangs, nothing is prepared ahead of the callers: it would not be sent in time."""
     under_way, clock = taking(0.01)
@@ -124,9 +140,9 @@ def test_what_comes_back_is_taken_together() -> None:
     for one in calls:
         under_way.come_back(one, REPLY)
     assert under_way.back() == 3
-    assert [one is calls[n] for n, (one, _) in enumerate(under_way.take(2, 60.0))] == [True, True]
-    assert [one is calls[2] for one, _ in under_way.take(2, 60.0)] == [True]
-    assert under_way.take(2, 0.0) == []
+    assert [one is calls[n] for n, (one, _) in enumerate(under_way.take(2))] == [True, True]
+    assert [one is calls[2] for one, _ in under_way.take(2)] == [True]
+    assert under_way.take(2) == []
 
 
 def test_the_next_are_prepared_while_the_last_are_settled() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from functools import cache
+from typing import Any, ClassVar, Final, LiteralString
 
 import sqlalchemy as sa
 
@@ -15,6 +16,8 @@ from orderflow.domain import events as e
 from orderflow.domain.policy import StorePolicy
 from orderflow.projections.rows import upsert
 from orderflow.projections.steps import Step
+from orderflow.store.arrays import texts
+from orderflow.store.direct import fetch
 from orderflow.store.tables import effects
 
 _STATE: Final = {
@@ -68,12 +71,14 @@ class Effects:
 
     def _standing(self, conn: sa.Connection, store: str, order_ids: Iterable[str]) -> dict[Key, dict[str, Any]]:
         """The rows that these orders have."""
-        query = sa.text(
-            f"SELECT {', '.join((*_KEY, *_EMPTY))} FROM {self.table} "
-            "WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[]))"
-        )
-        found = conn.execute(query, {"store": store, "order_ids": list(order_ids)})
+        found = fetch(conn, _standing_of(self.table), (store, texts([*order_ids])))
         return {(row[0], row[1], row[2], row[3]): dict(zip(_EMPTY, row[4:], strict=True)) for row in found}
+
+
+@cache
+def _standing_of(table: sa.Table) -> LiteralString:
+    columns = ", ".join((*_KEY, *_EMPTY))
+    return f"SELECT {columns} FROM {table} WHERE store = %s AND order_id = ANY (%s)"
 
 
 def _key(step: Step) -> Key:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from orderflow.connectors import Result, Sight
 from orderflow.orders import Fact
+from orderflow.projections.rows import insert
 from orderflow.relay.work import Call, Reply, Turn
 from orderflow.store.outbox import Key
 from orderflow.store.tables import attempts
@@ -38,7 +39,7 @@ def line(turn: Turn, call: Call, reply: Reply, facts: Sequence[Fact]) -> dict[st
         "outcome": _spoken(said),
         "decision": ", ".join(type(fact.event).__name__ for fact in facts) or "ask again later",
         "worker": turn.relay.owner,
-        "response": sealed.data if sealed else None,
+        "response": f"\\x{sealed.data.hex()}" if sealed else None,
         "response_key": sealed.key if sealed else None,
     }
 
@@ -52,8 +53,7 @@ def replied(reply: Reply) -> bytes:
 
 def keep(conn: sa.Connection, lines: Sequence[Mapping[str, Any]]) -> None:
     """Write the lines."""
-    if lines:
-        conn.execute(sa.insert(attempts), lines)
+    insert(conn, attempts, lines)
 
 
 def _spoken(said: Result | Sight | None) -> str:

@@ -1,7 +1,7 @@
-"""The crew of one process: somebody prepares, `workers` call side by side, somebody settles whatever has come back.
+"""The crew of one process: a clerk prepares and settles by turns, `workers` call side by side.
 
-It never holds a reply back for another one's sake, never lets one slow destination have all the callers, and never
-prepares more than is sent within a moment.
+It never holds a reply back for a call that still goes on, never lets one slow destination have all the callers, and
+never prepares more than is sent within a moment.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ _LONGEST: Final = 0.5
 
 @dataclass(slots=True)
 class Crew:
-    """A relay with `workers` callers. `prepare_some` and `settle_some` are the turns of one thread each."""
+    """A relay with `workers` callers. `turn` is the clerk's; there is one clerk.
+
+    To prepare and to settle at the same time does not pay: both are work of this process, both want the rows, and
+    each commits while the other waits for the log. By turns, what came back meanwhile is settled together.
+    """
 
     relay: Relay
     bell: Bell
@@ -43,24 +47,34 @@ class Crew:
     under_way: UnderWay = field(init=False)
     _callers: ThreadPoolExecutor = field(init=False)
     _turns: deque[Place] = field(init=False)
+    _quiet: tuple[int, float] = (-1, 0.0)
+    """Nothing is due until the bell has rung more often, or until that time."""
 
     def __post_init__(self) -> None:
         self.under_way = UnderWay(self.workers, self.relay.boottime)
         self._callers = ThreadPoolExecutor(self.workers, thread_name_prefix="call")
         self._turns = deque(self.relay.places)
 
-    def prepare_some(self) -> None:
-        """Prepare what is due, as far as there is room, and hand it to the callers; or wait for room or work."""
+    def turn(self) -> None:
+        """Prepare what is due, as far as there is room, and settle what has come back by now; or wait for either."""
+        heard = self.bell.heard(Topic.DUE)
+        try:
+            prepared = self._prepare_unless_quiet(heard)
+        finally:  # whatever is wrong with what is due, what has come back is recorded
+            settled = self.settle_some()
+        if prepared or settled:
+            return
+        seconds = max(0.0, self._quiet[1] - self.relay.boottime()) if self._is_quiet(heard) else _LONGEST
+        self.bell.wait(Topic.DUE, heard, seconds, unless=self.under_way.back)
+
+    def prepare_some(self) -> int | None:
+        """Prepare what is due, as far as there is room, and hand it to the callers. How many rows; None: no room."""
         room, full = self.under_way.room(), self.under_way.full()
         if room <= 0:
-            self.under_way.wait_for_room(_LONGEST)
-            return
-        places = [place for place in self._turns if place not in full]
-        heard = self.bell.heard(Topic.DUE)
-        prepared = prepare(self.relay, room, places)
+            return None
+        prepared = prepare(self.relay, room, [place for place in self._turns if place not in full])
         if not prepared:
-            self.bell.wait(Topic.DUE, heard, self._seconds_until_due(places))
-            return
+            return 0
         self._go_on(prepared)
         calls = [one for one in prepared if isinstance(one, Call)]
         self.under_way.begin(calls)
@@ -68,12 +82,13 @@ class Crew:
             self._callers.submit(self._call, call)
         if len(calls) < len(prepared):  # a row was closed or given up, on the record
             self.bell.ring(Topic.FACTS)
+        return len(prepared)
 
-    def settle_some(self, seconds: float = _LONGEST) -> None:
-        """Record what has come back by now; waits up to `seconds` for the first."""
-        done = self.under_way.take(_TOGETHER, seconds)
+    def settle_some(self) -> int:
+        """Record what has come back by now, and how much that is."""
+        done = self.under_way.take(_TOGETHER)
         if not done:
-            return
+            return 0
         try:
             self._settle(done)
         finally:
@@ -81,12 +96,28 @@ class Crew:
             self.under_way.end([call for call, _ in done])
             if narrow:
                 self.bell.hear(Topic.DUE)  # a place that was full has room again
+        return len(done)
 
     def finish(self) -> None:
-        """No more is prepared: let the calls end, and record them."""
-        self._callers.shutdown(wait=True)
-        while self.under_way.back():
-            self.settle_some()
+        """No more is prepared: let the calls end, each recorded as soon as it has."""
+        self._callers.shutdown(wait=False)
+        while self.under_way.calls():
+            if not self.settle_some():
+                self.under_way.wait(_LONGEST)
+        self._callers.shutdown()
+
+    def _prepare_unless_quiet(self, heard: int) -> bool:
+        if self._is_quiet(heard):
+            return False
+        prepared = self.prepare_some()
+        if prepared == 0:
+            seconds = self._seconds_until_due()
+            self._quiet = heard, self.relay.boottime() + self.bell.within(seconds)
+        return bool(prepared)
+
+    def _is_quiet(self, heard: int) -> bool:
+        rung, until = self._quiet
+        return rung == heard and self.relay.boottime() < until
 
     def _call(self, call: Call) -> None:
         self.under_way.start(call)
@@ -97,6 +128,7 @@ class Crew:
             self.under_way.end([call])
             return
         self.under_way.come_back(call, reply)
+        self.bell.stir()
 
     def _settle(self, done: Sequence[tuple[Call, Reply]]) -> None:
         """All together; if that fails, each by itself: nobody's trouble costs the others what they have learnt."""
@@ -115,7 +147,9 @@ class Crew:
         except Exception as error:  # noqa: BLE001  unrecorded, it is looked up like any other unknown
             _log.error("%s: %s while its outcome was recorded", one[0].row.key, named(error))
 
-    def _seconds_until_due(self, places: Sequence[Place]) -> float | None:
+    def _seconds_until_due(self) -> float | None:
+        full = self.under_way.full()
+        places = [place for place in self._turns if place not in full]
         seconds = transact(self.relay.engine, lambda conn: leases.soonest(conn, places))
         return None if seconds is None else max(_LOCKED, seconds)
 

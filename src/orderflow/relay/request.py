@@ -20,6 +20,8 @@ from orderflow.domain.events import Effect, Event, ShopState
 from orderflow.domain.order import Order
 from orderflow.glopal.money import Base, converted
 from orderflow.relay.work import POLICY, SealedDetails, Turn
+from orderflow.store.arrays import texts
+from orderflow.store.direct import fetch
 from orderflow.store.entry import Sealed
 from orderflow.store.outbox import Key as Place
 from orderflow.store.tables import outbox
@@ -173,9 +175,8 @@ def _sealed_details(
     if not known:
         return {}
     order_ids, bases = zip(*known, strict=True)
-    rows = conn.execute(_DETAILS, {"store": store, "order_ids": list(order_ids), "bases": list(bases)})
     found = {}
-    for order_id, event_id, body, body_key in rows.all():
+    for order_id, event_id, body, body_key in fetch(conn, _DETAILS, (texts(order_ids), texts(bases), store)):
         current = keys[order_id]
         try:
             own = current if current.key_id == body_key else key(conn, vault, store, order_id, body_key)
@@ -186,15 +187,13 @@ def _sealed_details(
 
 
 # The details that the fold goes by, not later stale ones.
-_DETAILS: Final = sa.text(
-    """
+_DETAILS: Final = """
     SELECT w.order_id, e.event_id, e.body, e.body_key
-    FROM unnest(CAST(:order_ids AS text[]), CAST(:bases AS text[])) AS w (order_id, basis)
+    FROM unnest(%s, %s) AS w (order_id, basis)
     CROSS JOIN LATERAL (
         SELECT e.event_id, e.body, e.body_key FROM orderflow.events e
-        WHERE e.store = :store AND e.order_id = w.order_id AND e.type = 'DetailsFetched' AND e.body IS NOT NULL
+        WHERE e.store = %s AND e.order_id = w.order_id AND e.type = 'DetailsFetched' AND e.body IS NOT NULL
           AND strpos(e.clear, w.basis) > 0
         ORDER BY e.version DESC LIMIT 1
     ) AS e
-    """
-)
+"""

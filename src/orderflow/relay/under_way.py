@@ -42,14 +42,17 @@ class UnderWay:
     def room(self) -> int:
         """How many more calls may be prepared now.
 
-        One for each free caller, and as many more as will be begun within a moment, going by the slowest place. A slow
-        place gets all callers but one.
+        One for each free caller, and as many more as will be begun within a moment, going by the slowest place; but
+        none while half of those still wait: a few now and then would cost as much as many. A slow place gets all
+        callers but one.
         """
         with self._changed:
             seconds = self._seconds()
             slowest = max(seconds.values(), default=_MOMENT)
             ahead = min(_AHEAD, int(self._workers * _MOMENT / max(slowest, 0.001))) if slowest < _MOMENT else 0
             unmade = len(self._calls) - len(self._made)
+            if unmade - self._workers > ahead // 2:
+                return 0
             room = min(self._workers + ahead - unmade, self._workers + _UNSETTLED - len(self._calls), _AHEAD)
             here = Counter(self._calls.values())
             left = [self._most() - here[place] for place, took in seconds.items() if took > _SLOW]
@@ -61,11 +64,6 @@ class UnderWay:
             here = Counter(self._calls.values())
             slow = (place for place, took in self._seconds().items() if took > _SLOW)
             return [place for place in slow if here[place] >= self._most()]
-
-    def wait_for_room(self, seconds: float) -> None:
-        """Wait until a call has come to its end, or for so long."""
-        with self._changed:
-            self._changed.wait(seconds)
 
     def _most(self) -> int:
         return max(1, self._workers - 1)
@@ -104,11 +102,20 @@ class UnderWay:
         with self._changed:
             return len(self._back)
 
-    def take(self, most: int, seconds: float) -> list[tuple[Call, Reply]]:
-        """Whatever has come back by now, `most` at most; waits up to `seconds` for the first."""
+    def take(self, most: int) -> list[tuple[Call, Reply]]:
+        """Whatever has come back by now, `most` at most."""
         with self._changed:
-            self._changed.wait_for(lambda: self._back, seconds)
             return [self._back.popleft() for _ in range(min(most, len(self._back)))]
+
+    def calls(self) -> int:
+        """How many are prepared and not settled yet."""
+        with self._changed:
+            return len(self._calls)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until one has come back, or was given up, but so long at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._back or not self._calls, seconds)
 
     def end(self, calls: Sequence[Call]) -> None:
         """They are settled, or given up."""

@@ -56,16 +56,30 @@ class Bell:
         with self._changed:
             return self._rung[topic]
 
-    def wait(self, topic: Topic, heard: int, seconds: float | None = None) -> None:
+    def wait(
+        self, topic: Topic, heard: int, seconds: float | None = None, *, unless: Callable[[], object] | None = None
+    ) -> None:
         """Wait until it has rung more than `heard` times, but `seconds` at most, and never longer than is safe.
 
-        That is how often everybody looks unasked: seldom while hints of the other processes come in.
+        `unless` ends it too as soon as it is true; it is asked again whenever somebody rings or stirs.
         """
-        safe = _LISTENING if self._listening else _ALONE
         with self._changed:
             self._changed.wait_for(
-                lambda: self._rung[topic] > heard, safe if seconds is None else max(0.0, min(seconds, safe))
+                lambda: self._rung[topic] > heard or (unless is not None and unless()), self.within(seconds)
             )
+
+    def within(self, seconds: float | None = None) -> float:
+        """`seconds`, but never longer than is safe: so often everybody looks unasked.
+
+        That is seldom while hints of the other processes come in.
+        """
+        safe = _LISTENING if self._listening else _ALONE
+        return safe if seconds is None else max(0.0, min(seconds, safe))
+
+    def stir(self) -> None:
+        """Let whoever waits look whether it still has to: nothing has rung."""
+        with self._changed:
+            self._changed.notify_all()
 
     def silence(self) -> None:
         """Let everybody look up: the process ends."""

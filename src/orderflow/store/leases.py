@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 
+from orderflow.store.arrays import bigints, ints, texts
+from orderflow.store.direct import fetch
 from orderflow.store.epochs import EFFECTS_OPEN
 from orderflow.store.outbox import COLUMNS, Key, Row, row_of
 
@@ -100,22 +103,18 @@ def _places(places: Sequence[Place]) -> dict[str, list[str]]:
 
 
 # In byte order, as everybody else goes through the rows of many orders: nobody waits in a circle.
-_HOLD: Final = sa.text(
-    f"""
+_HOLD: Final = f"""
     WITH mine AS MATERIALIZED (
         SELECT {", ".join(f"o.{column}" for column in COLUMNS)}
         FROM orderflow.outbox o
         WHERE (o.store, o.order_id, o.destination, o.effect, o.generation, o.fence) IN (
-            SELECT CAST(:store AS text), *
-            FROM unnest(CAST(:order_id AS text[]), CAST(:destination AS text[]), CAST(:effect AS text[]),
-                        CAST(:generation AS int[]), CAST(:fence AS bigint[])))
+            SELECT %s::text, * FROM unnest(%s, %s, %s, %s, %s))
         ORDER BY o.order_id COLLATE "C", o.destination COLLATE "C", o.effect COLLATE "C", o.generation
         FOR UPDATE
     )
     SELECT {", ".join(f"mine.{column}" for column in COLUMNS)}, clock.now
     FROM (SELECT orderflow.wall_clock() AS now) AS clock LEFT JOIN mine ON true
-    """
-)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +127,20 @@ class Held:
 
 def hold(conn: sa.Connection, store: str, rows: Iterable[Row]) -> Held:
     """Lock those of `rows` that nobody has leased since, until the transaction ends."""
-    values = {"store": store} | _columns(rows, "order_id", "destination", "effect", "generation")
-    found = conn.execute(_HOLD, values).all()
+    leased = list(rows)
+    keys = [row.key for row in leased]
+    found = fetch(
+        conn,
+        _HOLD,
+        (
+            store,
+            texts([key.order_id for key in keys]),
+            texts([key.destination for key in keys]),
+            texts([key.effect for key in keys]),
+            ints([key.generation for key in keys]),
+            bigints([row.fence for row in leased]),
+        ),
+    )
     return Held({row.key: row for row in map(row_of, found) if row.fence}, found[0][-1])
 
 
@@ -146,50 +157,53 @@ _PUT: Final = (
     "state", "next_at", "attempt", "failures", "parked", "shadow", "request", "request_key", "digest", "send_by",
     "counts_from", "reason",
 )  # fmt: skip
-_PLACED: Final = """
-    (o.store, o.order_id, o.destination, o.effect, o.generation, o.fence)
-        = (CAST(:store AS text), c.order_id, c.destination, c.effect, c.generation, c.fence)
-"""
-_WRITE: Final = sa.text(
+_PLACED: Final = ("store", "order_id", "destination", "effect", "generation", "fence")
+_GIVEN: Final = "json_populate_recordset(CAST(NULL AS orderflow.outbox), CAST(:rows AS json)) AS c"
+_SAME: Final = f"({', '.join(f'o.{name}' for name in _PLACED)}) = ({', '.join(f'c.{name}' for name in _PLACED)})"
+_END: Final = sa.text(f"DELETE FROM orderflow.outbox o USING {_GIVEN} WHERE {_SAME}")
+_STAND: Final = sa.text(
     f"""
-    WITH c AS MATERIALIZED (
-        SELECT * FROM unnest(
-            CAST(:order_id AS text[]), CAST(:destination AS text[]), CAST(:effect AS text[]),
-            CAST(:generation AS int[]), CAST(:fence AS bigint[]), CAST(:ends AS bool[]), CAST(:leased AS bool[]),
-            CAST(:state AS text[]), CAST(:next_at AS timestamptz[]), CAST(:attempt AS int[]), CAST(:failures AS int[]),
-            CAST(:parked AS bool[]), CAST(:shadow AS bool[]), CAST(:request AS bytea[]), CAST(:request_key AS uuid[]),
-            CAST(:digest AS text[]), CAST(:send_by AS timestamptz[]), CAST(:counts_from AS timestamptz[]),
-            CAST(:reason AS text[])
-        ) AS c (order_id, destination, effect, generation, fence, ends, leased, {", ".join(_PUT)})
-    ),
-    ended AS (DELETE FROM orderflow.outbox o USING c WHERE c.ends AND {_PLACED})
     UPDATE orderflow.outbox o
     SET {", ".join(f"{column} = c.{column}" for column in _PUT)},
-        lease_until = CASE WHEN c.leased THEN o.lease_until END
-    FROM c
-    WHERE NOT c.ends AND {_PLACED}
+        lease_until = CASE WHEN c.owner IS NOT NULL THEN o.lease_until END
+    FROM {_GIVEN} WHERE {_SAME}
     """
 )
 
 
 def write(conn: sa.Connection, store: str, changes: Sequence[Change]) -> None:
     """Let the leased rows of `store` stand as `changes` say. Only under a lock: by `lease` or `hold`."""
-    if not changes:
-        return
-    rows = [change.row for change in changes]
-    values = _columns(rows, "order_id", "destination", "effect", "generation") | {
-        name: [getattr(row, name) for row in rows] for name in _PUT
+    ended = [_placed(store, change.row) for change in changes if change.ends]
+    standing = [_standing(store, change) for change in changes if not change.ends]
+    for statement, rows in ((_END, ended), (_STAND, standing)):
+        if rows:
+            conn.execute(statement, {"rows": msgspec.json.encode(rows).decode()})
+
+
+def _placed(store: str, row: Row) -> dict[str, Any]:
+    key = row.key
+    return {
+        "store": store,
+        "order_id": key.order_id,
+        "destination": key.destination,
+        "effect": key.effect,
+        "generation": key.generation,
+        "fence": row.fence,
     }
-    values |= {"ends": [change.ends for change in changes], "leased": [change.leased for change in changes]}
-    conn.execute(_WRITE, {"store": store} | values)
 
 
-_OPEN_ROWS: Final = sa.text(
-    """
+def _standing(store: str, change: Change) -> dict[str, Any]:
+    row = change.row
+    columns = {name: getattr(row, name) for name in _PUT}
+    request = None if row.request is None else f"\\x{row.request.hex()}"
+    leased = "leased" if change.leased else None
+    return _placed(store, row) | columns | {"request": request, "owner": leased}
+
+
+_OPEN_ROWS: Final = """
     SELECT order_id, destination, effect, generation FROM orderflow.outbox
-    WHERE store = :store AND order_id = ANY (CAST(:order_ids AS text[])) AND state IN ('intent', 'unknown')
-    """
-)
+    WHERE store = %s AND order_id = ANY (%s) AND state IN ('intent', 'unknown')
+"""
 
 
 def open_rows(conn: sa.Connection, store: str, order_ids: Sequence[str]) -> list[Key]:
@@ -197,10 +211,4 @@ def open_rows(conn: sa.Connection, store: str, order_ids: Sequence[str]) -> list
 
     Read without a lock: whoever makes another one also appends to the order's history, on the version that it knows.
     """
-    found = conn.execute(_OPEN_ROWS, {"store": store, "order_ids": list(order_ids)})
-    return [Key(store, *row) for row in found]
-
-
-def _columns(rows: Iterable[Row], *names: str) -> dict[str, list[Any]]:
-    rows = list(rows)
-    return {name: [getattr(row.key, name) for row in rows] for name in names} | {"fence": [row.fence for row in rows]}
+    return [Key(store, *row) for row in fetch(conn, _OPEN_ROWS, (store, texts(order_ids)))]

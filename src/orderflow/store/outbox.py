@@ -14,6 +14,9 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
+from orderflow.store.arrays import texts
+from orderflow.store.direct import fetch
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -96,18 +99,18 @@ class Replanned:
 def rows_of_many(conn: sa.Connection, store: str, order_ids: Sequence[str]) -> dict[str, list[Row]]:
     """The open rows of these orders, locked against workers until the transaction ends; an order without is missing."""
     found: dict[str, list[Row]] = {}
-    for row in map(row_of, conn.execute(_ROWS_OF_MANY, {"store": store, "order_ids": _encode(order_ids).decode()})):
+    for row in map(row_of, fetch(conn, _ROWS_OF_MANY, (store, texts(order_ids)))):
         found.setdefault(row.key.order_id, []).append(row)
     return found
 
 
 _encode: Final = msgspec.json.Encoder().encode
 """Many rows travel as one JSON document: the driver takes ten times as long for arrays."""
-_ROWS_OF_MANY: Final = sa.text(
-    f"SELECT {', '.join(COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox "
-    "WHERE store = :store AND order_id = ANY (ARRAY(SELECT json_array_elements_text(CAST(:order_ids AS json)))) "
-    'ORDER BY order_id COLLATE "C", destination COLLATE "C", effect COLLATE "C", generation FOR UPDATE'
-)
+_ROWS_OF_MANY: Final = f"""
+    SELECT {", ".join(COLUMNS)}, orderflow.wall_clock() FROM orderflow.outbox
+    WHERE store = %s AND order_id = ANY (%s)
+    ORDER BY order_id COLLATE "C", destination COLLATE "C", effect COLLATE "C", generation FOR UPDATE
+"""
 
 
 def rewrite(
