@@ -5,6 +5,7 @@ It never lets a sample meet what another one left behind.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -122,7 +123,7 @@ class Ground:
             self._drop(self._once.popitem()[1])
 
     def _create(self, copy_of: str | None) -> str:
-        name = f"bench{next(_NUMBERS)}"
+        name = f"bench-{os.getpid()}-{next(_NUMBERS)}"  # other processes may use the same server
         template = "" if copy_of is None else f' TEMPLATE "{make_url(copy_of).database}" STRATEGY file_copy'
         with psycopg.connect(plain(self.server), autocommit=True) as conn:
             conn.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -37,7 +37,7 @@ from orderflow.projections import beside
 from orderflow.projections.orders import Orders
 from orderflow.relay import Tenant
 from orderflow.sandbox import Glopal, serve
-from orderflow.store import log
+from orderflow.store import log, reading
 from orderflow.store import verify as verification
 from orderflow.store.connect import connect, transact
 from orderflow.store.entry import Entry
@@ -50,6 +50,8 @@ MASTER: Final = bytes(range(32))
 VAULT: Final = open_vault(MASTER)
 POLICY: Final = StorePolicy()
 META: Final = '{"machine":2}'
+READS_BY: Final = reading.PAGE
+"""Events of a page when a whole log is read."""
 
 
 # ---- append ----------------------------------------------------------------------------------------------------------
@@ -121,15 +123,22 @@ def import_file(url: str, path: Path) -> int:
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 
-def replay(url: str) -> tuple[int, int]:
-    """Read, decode and fold the whole log; how many events and orders."""
-    engine, position, orders = connect(url), 0, 0
+@contextmanager
+def reader(url: str) -> Iterator[sa.Connection]:
+    """A connection as the product's readers have it."""
+    engine = connect(url)
     try:
         with engine.begin() as conn:
-            for reached in replaying.replay(conn, STORE, log.head(conn, STORE)):
-                position, orders = reached.position, orders + len(reached.folded)
+            yield conn
     finally:
         engine.dispose()
+
+
+def replay(conn: sa.Connection) -> tuple[int, int]:
+    """Read, decode and fold the whole log; how many events and orders."""
+    position = orders = 0
+    for reached in replaying.replay(conn, STORE, log.head(conn, STORE)):
+        position, orders = reached.position, orders + len(reached.folded)
     return position, orders
 
 
@@ -248,11 +257,16 @@ def _until_rest(worker: relay.Relay) -> None:
         pass
 
 
-def open_rows(url: str, effect: str) -> int:
-    """Outbox rows of this effect that have not ended."""
+@contextmanager
+def watching(url: str, effect: str) -> Iterator[Callable[[], int]]:
+    """Ask, by one connection, how many outbox rows of this effect have not ended."""
     with psycopg.connect(plain(url), autocommit=True) as conn:
-        row = conn.execute("SELECT count(*) FROM orderflow.outbox WHERE effect = %s", [effect]).fetchone()
-        return int(row[0]) if row else 0
+
+        def open_rows() -> int:
+            row = conn.execute("SELECT count(*) FROM orderflow.outbox WHERE effect = %s", [effect]).fetchone()
+            return int(row[0]) if row else 0
+
+        yield open_rows
 
 
 @contextmanager

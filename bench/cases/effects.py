@@ -81,10 +81,11 @@ def carried_out(ground: Ground, connector: Connector) -> Sample:
     with (
         tempfile.TemporaryDirectory(prefix="orderflow-bench-") as home,
         ours.wired(Path(home), url, nowhere, nowhere, [ours.STORE], ground.scale.workers) as app,
+        ours.watching(url, "draft") as open_rows,
         _begun() as began,
         ours.running(ours.with_connectors(app, connector)),
     ):
-        while ours.open_rows(url, "draft"):
+        while open_rows():
             assert time.perf_counter() - began < _PATIENCE, "it never ends"
             time.sleep(0.005)
         elapsed = time.perf_counter() - began

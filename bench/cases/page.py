@@ -81,12 +81,12 @@ def _texts(size: int) -> list[bytes]:
 def _pages(size: int, ground: Ground) -> list[bytes]:
     """More than can be recorded in a sample."""
     texts = _texts(size)
-    return [raw_page(number, texts) for number in range(4, 4 + _enough(ground))]
+    return [raw_page(number, texts) for number in range(4, 4 + _enough(size, ground))]
 
 
-def _enough(ground: Ground) -> int:
-    """Pages for a sample and its warm-up, at 40,000 events a second."""
-    return int((ground.scale.seconds + 0.5) * 400) + 20
+def _enough(size: int, ground: Ground) -> int:
+    """Pages for a sample and its warm-up, at 80,000 events or 80 MB a second."""
+    return int((ground.scale.seconds + 0.5) * min(800, 800_000 // size)) + 20
 
 
 def _record(size: int, ground: Ground) -> Sample:
@@ -142,7 +142,7 @@ def _unnest(size: int, ground: Ground) -> Sample:
     rows, names = bare.Rows(ours.STORE, bodies(size + 28)), count()
     pages = [
         bare.columns([rows.next(f"o{(name := next(names)) // 4}", name % 4 + 1) for _ in range(PAGE)])
-        for _ in range(_enough(ground))
+        for _ in range(_enough(size, ground))
     ]
     turns = count()
     with bare.connect(ground.fresh()) as conn:

@@ -29,8 +29,8 @@ def cases(scale: Scale) -> list[Case]:
             title=f"Full replay: read, decode, fold, {size} B bodies",
             unit="events/s",
             note=(
-                f"{STEPS} events an order. bare: keyset pages of 1000 in binary, the columns that the fold needs, "
-                f"`clear` decoded "
+                f"{STEPS} events an order. bare: keyset pages as large as orderflow's, in binary, the columns that the "
+                "fold needs, `clear` decoded "
                 "into a struct of the members that its type can have; nothing is folded. eventsourcing: "
                 "`repository.get` of each "
                 f"order, with as many events an order ({_PEER_ORDERS} orders); its log with the mapper, nothing "
@@ -77,8 +77,8 @@ def _build(url: str, events: int, size: int) -> None:
 
 def _ours(size: int, ground: Ground) -> Sample:
     url = log_of(ground, ground.scale.events, size)
-    with stopwatch() as clock:
-        read, _orders = ours.replay(url)
+    with ours.reader(url) as conn, stopwatch() as clock:
+        read, _orders = ours.replay(conn)
     assert read == ground.scale.events
     return Sample(read, clock.seconds)
 
@@ -103,8 +103,8 @@ class _Clear(msgspec.Struct):
 
 
 READ = (
-    "SELECT position, order_id, version, type, source, source_id, occurred_at, recorded_at, clear, meta "
-    "FROM orderflow.events WHERE store = %s AND position > %s ORDER BY position LIMIT 1000"
+    "SELECT position, order_id, version, type, occurred_at, recorded_at, clear, meta "
+    f"FROM orderflow.events WHERE store = %s AND position > %s ORDER BY position LIMIT {ours.READS_BY}"
 )
 
 
@@ -114,7 +114,7 @@ def _bare(size: int, ground: Ground) -> Sample:
     with bare.connect(url) as conn, stopwatch() as clock, conn.cursor(binary=True) as cursor:
         while rows := cursor.execute(READ, (ours.STORE, after)).fetchall():
             for row in rows:
-                decode(row[8])
+                decode(row[6])
             after = rows[-1][0]
     return Sample(after, clock.seconds)
 

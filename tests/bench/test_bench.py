@@ -69,7 +69,8 @@ def test_a_written_history_is_what_appends_would_have_made(database_url):
     events = 3 * STEPS * 10
     assert fill(database_url, ours.STORE, history(events, 400, width=10)) == events
     assert ours.verify(database_url) == events
-    assert ours.replay(database_url) == (events, 30)
+    with ours.reader(database_url) as conn:
+        assert ours.replay(conn) == (events, 30)
     engine = connect(database_url)
     with engine.begin() as conn:
         order = load(conn, ours.STORE, life(7))

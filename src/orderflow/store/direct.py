@@ -1,6 +1,6 @@
-"""Reading straight from the driver: for statements so frequent, or so large, that SQLAlchemy would cost more than they.
+"""Straight to the driver: for statements so frequent, or so large, that SQLAlchemy would cost more than they.
 
-It never writes, and its errors are those that SQLAlchemy raises: callers and `transact` need not know.
+Its errors are those that SQLAlchemy raises, and its transaction is: callers and `transact` need not know.
 """
 
 from __future__ import annotations

@@ -132,7 +132,7 @@ def prepared(store: str, units: Sequence[Unit], leaves_: Sequence[bytes] | None 
 
 def written(conn: sa.Connection, given: Prepared) -> list[Result]:
     """Append what `prepared` made ready; as `append` otherwise."""
-    return [_result(*row) for row in conn.exec_driver_sql(_APPEND, given)]
+    return [_result(*row) for row in fetch(conn, _APPEND, given)]
 
 
 def append_at_once(engine: sa.Engine, given: Prepared) -> list[Result]:
