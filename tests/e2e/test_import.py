@@ -114,12 +114,11 @@ def test_what_cannot_be_read(drawn):
 def test_an_interrupted_import_goes_on_from_where_it_was(drawn, engine):
     events = [(f"o{n // 3}", ("received", "ready", "accepted")[n % 3], OLD + timedelta(minutes=n)) for n in range(4500)]
     name = written(drawn, lines(*events))
-    with stuck_at(engine, "events", 1500):
+    with stuck_at(engine, "events", 2500):
         interrupted(drawn, lambda: waits_for_a_lock(engine), "import", STORE, name)
-    assert (
-        scalar(engine, "SELECT count(*) FROM orderflow.events") == 1000
-    )  # a batch is whole, the next not there at all
-    assert scalar(engine, "SELECT max(lines) FROM orderflow.imports") == 1000
+    # a batch is whole, the next not there at all
+    assert scalar(engine, "SELECT count(*) FROM orderflow.events") == 2000
+    assert scalar(engine, "SELECT max(lines) FROM orderflow.imports") == 2000
     done = drawn.run("import", STORE, name, "--json").data
-    assert (done["skipped"], done["new"], done["known"]) == (1000, 3500, 0)
+    assert (done["skipped"], done["new"], done["known"]) == (2000, 2500, 0)
     assert drawn.run("verify").out.splitlines()[0] == f"the log of {STORE} is whole: 4500 events"
