@@ -39,8 +39,8 @@ Results go to `build/bench/`. What is compared: the packages `eventsourcing` wit
 
 """
 _MISSED: Final = """
-Where a goal is missed, `--profile` shows why; [what one machine carries](../explanation/capacity.md) says what that
-means.
+Where a goal is missed, [the profile says why](../explanation/where-the-time-goes.md);
+[what one machine carries](../explanation/capacity.md) says what that means.
 
 """
 

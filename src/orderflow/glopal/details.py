@@ -59,31 +59,47 @@ def read_details(
     of their type. With `order_id` given, details of another order are a problem. All the rest is read through the
     mapping, and what is wrong there stands in `unmapped` and `money`. With `base_currency` there must be a rate of it.
     """
-    value = parse(raw)
-    if isinstance(value, NotJson):
-        return f"the details are {value.problem}"
-    if not isinstance(value, dict):
-        return "the details are no object"
     try:
-        return _read(value, mapping, order_id, base_currency, raw)
+        value = _object(raw)
+        return _read(value, _head(value, order_id), mapping, base_currency, raw)
     except _Unreadable as error:
         return str(error)
 
 
 def read_order(raw: bytes, mapping: Mapping, order_id: str | None = None, base: Base | None = None) -> ShopOrder | str:
     """The shop order in the body of a GET, converted to `base` if that is given, or the problem: nothing personal."""
-    details = read_details(raw, mapping, order_id)
-    if isinstance(details, str):
-        return details
-    order = shop_order(parse(raw), mapping, details.currency)  # type: ignore[arg-type]  # it was JSON a moment ago
+    try:
+        value = _object(raw)
+        currency = _head(value, order_id).currency
+    except _Unreadable as error:
+        return str(error)
+    order = shop_order(value, mapping, currency)
     if isinstance(order, Unmapped):
         return f"not mapped: {', '.join(order.missing)}"
     return order if base is None else in_base(order, base)
 
 
-def _read(
-    value: Dict[str, Json], mapping: Mapping, order_id: str | None, base_currency: str | None, raw: bytes
-) -> Details:
+def _object(raw: bytes) -> dict[str, Json]:
+    value = parse(raw)
+    if isinstance(value, NotJson):
+        raise _Unreadable(f"the details are {value.problem}")
+    if not isinstance(value, dict):
+        raise _Unreadable("the details are no object")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What is read without a mapping."""
+
+    said: str
+    external: Ids | None
+    environment: str | None
+    currency: str | None
+    created_at: str | None
+
+
+def _head(value: Dict[str, Json], order_id: str | None) -> _Head:
     named = _text(value, "id", required=True)
     if order_id is not None and named != order_id:
         raise _Unreadable("id is another order's")
@@ -92,7 +108,11 @@ def _read(
     currency = _text(value, "currency")
     if currency is not None and not _CURRENCY.fullmatch(currency):
         raise _Unreadable("currency is no ISO 4217 code")
-    order = shop_order(value, mapping, currency)
+    return _Head(said, _external(value.get("external")), _text(value, "environment"), currency, created)
+
+
+def _read(value: Dict[str, Json], head: _Head, mapping: Mapping, base_currency: str | None, raw: bytes) -> Details:
+    order = shop_order(value, mapping, head.currency)
     missing: tuple[str, ...] = ()
     total, problem, basis, base = None, None, b"", None
     if isinstance(order, Unmapped):
@@ -110,13 +130,13 @@ def _read(
             case wrong:
                 problem = problem or wrong
     return Details(
-        said=said,
-        status=_STATUSES.get(said),  # STATED (4): the set of statuses is open
-        external=_external(value.get("external")),
-        environment=_text(value, "environment"),
-        currency=currency,
+        said=head.said,
+        status=_STATUSES.get(head.said),  # STATED (4): the set of statuses is open
+        external=head.external,
+        environment=head.environment,
+        currency=head.currency,
         total=total,
-        created_at=instant(created) if created is not None else None,
+        created_at=None if head.created_at is None else instant(head.created_at),
         unmapped=missing,
         money=problem,
         basis=basis,
