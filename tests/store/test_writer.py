@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -200,7 +201,7 @@ def test_a_broken_commit_is_sent_again(module_database_url, app, store, pool, fa
         engine = connect(door.url)
         made = Writer(engine)
         units = [unit(entry(f"o{n}", f"s{n}")) for n in range(8)]
-        strike = lambda: door.arm(fault, fault, marker=APPEND, end=APPEND)  # noqa: E731
+        strike = partial(door.arm, fault, fault, marker=APPEND, end=APPEND)
         results = [one.result() for one in all_at_once(app, pool, made, store, units, strike)]
         assert door.struck == 2
         engine.dispose()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from struct import Struct
 from typing import Final
 
 from orderflow.store.entry import Entry
@@ -72,7 +71,8 @@ _NULLS: Final = _NULL * 3
 
 def chain(previous: bytes, epoch: int, position: int, version: int, recorded_at: datetime, leaf_: bytes) -> bytes:
     """The hash that `append_events` computes in SQL, here for checking it."""
-    return hashlib.sha256(previous + _PLACE(epoch, position, version) + _micros(recorded_at) + leaf_).digest()
+    place = epoch.to_bytes(4, "big") + position.to_bytes(8, "big") + version.to_bytes(8, "big")
+    return hashlib.sha256(previous + place + _micros(recorded_at) + leaf_).digest()
 
 
 def genesis(store: str) -> bytes:
@@ -85,5 +85,4 @@ def _micros(time: datetime) -> bytes:
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds).to_bytes(8, "big", signed=True)
 
 
-_PLACE: Final = Struct("!IQQ").pack
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
