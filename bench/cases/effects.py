@@ -58,6 +58,9 @@ class Noop:
         del request
         return Delivered(Sighting(key, key, ShopState.DRAFT)) if in_time() else Delivered()
 
+    def close(self) -> None:
+        """Nothing to close."""
+
     def find(self, subject: Subject) -> Sight:
         """Nothing is ever lost here."""
         del subject

@@ -19,7 +19,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from orderflow import config, erasure, recovery
+from orderflow import config, erasure, recovery, shops
 from orderflow.audit import note, sealer, seals
 from orderflow.audit.exporters import Address, Command, Exporter, Folder
 from orderflow.audit.note import NoteError, PublicKey
@@ -201,8 +201,7 @@ def close(app: App) -> None:
         feed.client.close()
     for tenant in app.tenants.values():
         for connector in tenant.connectors.values():
-            if isinstance(connector, Glopal | Shop):
-                connector.close()
+            connector.close()
 
 
 def erasures(settings: Settings) -> Erasures | None:
@@ -312,12 +311,10 @@ def rehearsal(mapping: Mapping) -> Connector:
     return Shop("https://rehearsal.invalid", "none", mapping)
 
 
-def _shop(name: str, store: StoreSettings, mapping: Mapping, call_seconds: float) -> Shop:
-    shop = store.shop
-    able = Capabilities(unique_reference=shop.unique_reference, settle_window=shop.settle_seconds)
-    key = shop.key.read(f"stores.{name}.shop.key")
+def _shop(name: str, store: StoreSettings, mapping: Mapping, call_seconds: float) -> Connector:
+    key = store.shop.key.read(f"stores.{name}.shop.key")
     with _blaming(f"stores.{name}.shop"):
-        return Shop(shop.base_url, key, mapping, able, total_seconds=call_seconds)
+        return shops.connector(store.shop, key, mapping, call_seconds)
 
 
 @contextmanager

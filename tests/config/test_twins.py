@@ -17,6 +17,7 @@ ODD = {
     "import_currency": "order",
     "base_currency": "EUR",
     "unsafe_server": "fsync",
+    "kind": "contract",
 }
 
 

@@ -11,6 +11,7 @@ from orderflow.domain.policy import Mode, StorePolicy, held, is_foreign, wants_c
 
 READS = {Effect.FETCH, Effect.REAP}
 MAKING = {Effect.DRAFT, Effect.PROMOTE, Effect.ACCEPT}
+UNSOLD = {ShopState.BEGUN, ShopState.DRAFT}
 AT_SHOP = {Effect.DRAFT, Effect.PROMOTE, Effect.WITHDRAW}
 
 
@@ -49,9 +50,7 @@ def _confirmed_first(order: Order, policy: StorePolicy, due: tuple[Due, ...]) ->
         assert one.effect not in MAKING
         if one.effect is Effect.WITHDRAW:
             target = order.shop.get(one.target)
-            stray = (
-                target is not None and target.state is ShopState.DRAFT and (own is None or one.target != own.shop_id)
-            )
+            stray = target is not None and target.state in UNSOLD and (own is None or one.target != own.shop_id)
             assert wants_cancel(order, policy) or is_foreign(order, policy) or stray
 
 

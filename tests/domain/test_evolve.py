@@ -47,7 +47,7 @@ from .histories import (
     seconds,
 )
 
-_RANK = [ShopState.DRAFT, ShopState.ORDER, ShopState.GONE]
+_RANK = [ShopState.BEGUN, ShopState.DRAFT, ShopState.ORDER, ShopState.GONE]
 
 
 def _next(order: Order, event: Event) -> Recorded:
@@ -182,9 +182,10 @@ def test_the_recorded_shop_order_stays_while_it_lives(found: list[Sighting]) -> 
             assert (now.state, now.promoted) == (ShopState.GONE, False)
         shop = after
     if shop.own is None:
-        assert not any(s.promoted or s.state is not ShopState.GONE for s in shop.seen)
+        unmade = (ShopState.BEGUN, ShopState.GONE)
+        assert not any((s.promoted and s.state is ShopState.GONE) or s.state not in unmade for s in shop.seen)
     elif shop.own.state is ShopState.GONE and not shop.own.promoted:
-        assert shop.living == ()
+        assert shop.made == ()
 
 
 def test_of_several_found_at_once_the_promoted_one_else_the_oldest() -> None:

@@ -15,7 +15,15 @@ from orderflow.config.checked import checked
 from orderflow.config.given import Given, given, toml
 from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
-from orderflow.config.shape import GlopalSettings, SealSettings, Settings, ShopSettings, StoreSettings, WindowSettings
+from orderflow.config.shape import (
+    GlopalSettings,
+    SealSettings,
+    Settings,
+    ShopKind,
+    ShopSettings,
+    StoreSettings,
+    WindowSettings,
+)
 from orderflow.domain.policy import ImportCurrency, StorePolicy
 
 __all__ = [
@@ -25,6 +33,7 @@ __all__ = [
     "SealSettings",
     "Secret",
     "Settings",
+    "ShopKind",
     "ShopSettings",
     "StoreSettings",
     "WindowSettings",

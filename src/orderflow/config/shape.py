@@ -6,6 +6,7 @@ It never reads anything. The reference page, `config example` and messages about
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -62,14 +63,23 @@ class GlopalSettings(Struct, frozen=True):
     ] = None
 
 
+class ShopKind(StrEnum):
+    """What a shop speaks."""
+
+    CONTRACT = "contract"
+
+
 class ShopSettings(Struct, frozen=True):
-    """A shop that speaks the [generic contract](../how-to/read-the-shop-contract.md)."""
+    """The shop that the orders go to."""
 
     base_url: Annotated[
         str,
         _is("where the shop is served; http:// only on this machine", "https://shop.example.com/api", extra=_ADDRESS),
     ]
     key: Annotated[Secret, _is("sent as `Authorization: Bearer`; a secret", '{ file = "shop.key" }')]
+    kind: Annotated[
+        ShopKind, _is("what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md)")
+    ] = ShopKind.CONTRACT
     unique_reference: Annotated[bool, _is("the shop refuses a second order with the same reference")] = False
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
 

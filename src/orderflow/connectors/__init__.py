@@ -2,6 +2,9 @@
 
 A connector never touches the database, never decides whether to send, and keeps no memory of what it sent: idempotency
 lives in the relay, which asks it to *freeze* a request, to *send* frozen bytes, or to *find* what became of it.
+
+Whatever it answers may carry `rest`: the seconds for which the destination wants to be left alone by now, going by what
+it says of its own rate limit. The relay keeps to it for every order of that destination.
 """
 
 from __future__ import annotations
@@ -76,6 +79,7 @@ class Delivered:
     sighting: Sighting | None = None
     status: int | None = None
     reply: bytes = field(default=b"", repr=False)
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,7 @@ class Retry:
     closed: bool = False
     status: int | None = None
     reply: bytes = field(default=b"", repr=False)
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,7 @@ class Refused:
     reason: str
     status: int | None = None
     reply: bytes = field(default=b"", repr=False)
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ class Unknown:
     reason: str
     status: int | None = None
     reply: bytes = field(default=b"", repr=False)
+    rest: float = 0.0
 
 
 Result = Delivered | Retry | Refused | Unknown
@@ -126,14 +133,16 @@ class Found:
     sightings: tuple[Sighting, ...] = ()
     details: Details | None = None
     status: int | None = None
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Glopal does not know the order (404)."""
+    """There is no such order: at Glopal (404), or in the shop, where it is deleted."""
 
     reason: str
     status: int | None = None
+    rest: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +152,35 @@ class Unreadable:
     problem: str
     body: bytes = field(repr=False)
     status: int | None = None
+    rest: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ViewedLine:
+    """One line of a shop order as the shop shows it; None where it does not show that."""
+
+    sku: str | None
+    quantity: int
+    unit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A shop order as the shop shows it, for comparing. What is None is not shown; amounts are in `currency`."""
+
+    sighting: Sighting
+    reference: str | None = None
+    currency: str | None = None
+    total: Decimal | None = None
+    lines: tuple[ViewedLine, ...] | None = None
+    status: int | None = None
+    rest: float = 0.0
 
 
 Sight = Found | Missing | Unreadable | Retry
+
+
+Viewed = View | Missing | Unreadable | Retry
 
 
 class FreezeError(Exception):
@@ -173,4 +208,16 @@ class Connector(Protocol):
 
     def find(self, subject: Subject) -> Sight:
         """Look up what stands at the destination. `Retry` where no answer could be had."""
+        ...
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        ...
+
+
+class ShopConnector(Connector, Protocol):
+    """A connector to a shop: it can also show an order as it stands there."""
+
+    def view(self, shop_id: str) -> Viewed:
+        """The shop order with this id, whole. `Missing` only in the shop's own words for a deleted one."""
         ...

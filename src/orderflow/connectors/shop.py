@@ -80,7 +80,7 @@ class Shop:
         match task.effect, task.seen:
             case Effect.PROMOTE, _:
                 outbound = Outbound("POST", f"{place}/promote", expects=_about("promote", task))
-            case Effect.WITHDRAW, ShopState.DRAFT:
+            case Effect.WITHDRAW, ShopState.DRAFT | ShopState.BEGUN:
                 outbound = Outbound("DELETE", place, expects=_about("delete", task))
             case Effect.WITHDRAW, ShopState.ORDER:
                 body = canonical({"reason": task.reason}) if task.reason else b""

@@ -5,6 +5,7 @@ It never guesses: without an observation there is no conclusion, and absent coun
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from orderflow.domain.due import wanted
@@ -83,6 +84,8 @@ def not_executed(
 def still_wanted(order: Order, policy: StorePolicy, slot: Slot) -> bool:
     """Would we do this very thing if nothing were under way?"""
     free = order.with_slot(slot.effect.destination, None)
+    if slot.effect is Effect.DRAFT:  # a draft that broke off half-way is withdrawn for the sake of the next one
+        free = replace(free, shop=free.shop.whole())
     want = wanted(free, policy, slot.effect.destination)
     return want is not None and (want.effect, want.target) == (slot.effect, slot.target)
 
@@ -95,11 +98,14 @@ def _changed(order: Order, slot: Slot) -> bool:
     return now is not None and now.state is not slot.seen
 
 
+_UNDONE: Final = (ShopState.BEGUN, ShopState.DRAFT)
+
+
 def _proof(order: Order, slot: Slot) -> Sighting | None:
     if slot.effect is Effect.DRAFT:
-        living = order.shop.living
-        return living[0] if living else None
+        made = order.shop.made
+        return made[0] if made else None
     if slot.effect in (Effect.PROMOTE, Effect.WITHDRAW):
         found = order.shop.get(slot.target)
-        return None if found is None or found.state is ShopState.DRAFT else found
+        return None if found is None or found.state in _UNDONE else found
     return None

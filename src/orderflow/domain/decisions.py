@@ -78,11 +78,12 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Try a parked effect again, or (`fetch`) ask Glopal now."""
+    """Try a parked effect again, or (`fetch`) ask Glopal now. `plan`: the redrive that it is part of, if any."""
 
     effect: Effect
     by: str
     why: str
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,4 +264,4 @@ def _retry(order: Order, command: Retry) -> tuple[Decision, ...]:
     retried_last = order.redriven is not None and order.redriven == order.last  # and nothing was learnt since
     if command.effect is not Effect.FETCH and order.parking(command.effect) is None and retried_last:
         return ()
-    return (RetryRequested(command.effect, command.by, command.why),)
+    return (RetryRequested(command.effect, command.by, command.why, command.plan),)

@@ -123,7 +123,7 @@ def _unwanted(order: Order, policy: StorePolicy, *, away: bool, foreign: bool) -
                     promoted=True,
                 )
         return
-    drafts = [s for s in order.shop.living if s.state is ShopState.DRAFT]
+    drafts = [s for s in order.shop.living if s.state is not ShopState.ORDER]
     yield from (s for s in drafts if own is None or s.shop_id != own.shop_id)
     if own is not None and own.state is ShopState.DRAFT and (foreign or _must_redraft(order, policy)):
         yield own

@@ -69,8 +69,12 @@ class HoldReason(StrEnum):
 
 
 class ShopState(StrEnum):
-    """What is known of one shop order. Knowledge only moves draft < order < gone."""
+    """What is known of one shop order. Knowledge only moves begun < draft < order < gone.
 
+    `BEGUN`: a draft whose making broke off half-way, at a shop that needs several calls to make one. It is withdrawn.
+    """
+
+    BEGUN = "begun"
     DRAFT = "draft"
     ORDER = "order"
     GONE = "gone"
@@ -313,11 +317,12 @@ class OrderReleased:
 
 @dataclass(frozen=True, slots=True)
 class RetryRequested:
-    """A parked effect may be tried again; `fetch` asks Glopal now."""
+    """A parked effect may be tried again; `fetch` asks Glopal now. `plan`: the redrive that it is part of, if any."""
 
     effect: Effect
     by: str
     why: str
+    plan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Folding(Order):
         self.parked: tuple[Parked, ...] = order.parked
         self.draft_send_by: datetime | None = order.draft_send_by
         self.drafted: Total | None = order.drafted
+        self.broken: int = order.broken
         self.reaped_at: datetime | None = order.reaped_at
         self.accept_ids: Ids | None = order.accept_ids
         self.accepted: Mark | None = order.accepted

@@ -15,7 +15,7 @@ from typing import Final
 
 from transitions import Machine
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of the table and of the fold built on it. Raise it when history would be judged differently."""
 
 

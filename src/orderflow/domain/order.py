@@ -133,7 +133,7 @@ class Order:
     `moved` is the last fact that moved the status; `confirmed` says that details sent not before it show the same
     status. `details` are the newest fetched ones by the position they were asked after. `asked` and `redriven` are a
     person's last retries: of the fetch, if it is still to come, and of anything else. `drafted` is the total that the
-    last draft was made for.
+    last draft was made for; `broken` are the drafts in a row whose making broke off half-way.
     """
 
     status: Status = Status.NEW
@@ -157,6 +157,7 @@ class Order:
     parked: tuple[Parked, ...] = ()
     draft_send_by: datetime | None = None
     drafted: Total | None = None
+    broken: int = 0
     reaped_at: datetime | None = None
     accept_ids: Ids | None = None
     accepted: Mark | None = None

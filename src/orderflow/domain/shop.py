@@ -1,6 +1,6 @@
 """What is known of an order's counterparts in the shop: the recorded one, and strays.
 
-It never forgets a shop id and never moves one backwards: draft < order < gone.
+It never forgets a shop id and never moves one backwards: begun < draft < order < gone.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from orderflow.domain.events import ShopState, Sighting
 from orderflow.domain.quick import quick
 
 # Named once: on Python 3.11 each look at a member of an enumeration is a function call, and these are looked at often.
-_DRAFT, _ORDER, _GONE = ShopState.DRAFT, ShopState.ORDER, ShopState.GONE
-_RANK = {_DRAFT: 0, _ORDER: 1, _GONE: 2}
+_BEGUN, _DRAFT, _ORDER, _GONE = ShopState.BEGUN, ShopState.DRAFT, ShopState.ORDER, ShopState.GONE
+_RANK = {_BEGUN: 0, _DRAFT: 1, _ORDER: 2, _GONE: 3}
 
 
 @quick
@@ -26,9 +26,18 @@ class Shop:
 
     @property
     def living(self) -> tuple[Sighting, ...]:
-        """Drafts and orders not known to be gone, the recorded one first."""
+        """All that are not known to be gone, the recorded one first."""
         alive = [s for s in self.seen if s.state is not _GONE]
         return tuple(sorted(alive, key=lambda s: s.shop_id != self.recorded))
+
+    @property
+    def made(self) -> tuple[Sighting, ...]:
+        """The living ones that are whole: drafts and orders, the recorded one first."""
+        return self.whole().living
+
+    def whole(self) -> Shop:
+        """Without those whose making broke off half-way."""
+        return Shop(self.recorded, tuple(s for s in self.seen if s.state is not _BEGUN))
 
     @property
     def own(self) -> Sighting | None:
@@ -63,7 +72,7 @@ class Shop:
 
 
 def _chosen(seen: Collection[Sighting]) -> Sighting | None:
-    living = [sighting for sighting in seen if sighting.state is not _GONE]
+    living = [sighting for sighting in seen if sighting.state is not _GONE and sighting.state is not _BEGUN]
     for sighting in living:
         if sighting.state is _ORDER:
             return sighting

@@ -56,6 +56,8 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
         here.at,
         before.tries + 1 if again and before is not None else 1,
     )
+    if event.effect is _DRAFT and not again:
+        slot = replace(slot, tries=1 + order.broken)
     if event.effect is _DRAFT:
         order.draft_send_by = max(event.send_by, order.draft_send_by or event.send_by)
         order.drafted = order.total
@@ -125,13 +127,22 @@ def closed(order: Folding, event: EffectClosed, here: Mark) -> None:
         return
     slot = _spoken_of(order, event)
     if slot is not None:
+        # The next one has a new key, and yet carries the tries on: else a shop that always fails half-way goes on so.
+        broken = slot.tries if slot.effect is _DRAFT and _broke_off(order) else 0
         _free(order, slot)
+        order.broken = broken
+
+
+def _broke_off(order: Order) -> bool:
+    return any(s.state is ShopState.BEGUN for s in order.shop.living)
 
 
 def _free(order: Folding, slot: Slot, outcome: str = "") -> None:
     """The write in `slot` has ended; `outcome` is what its refund's line says from now on, if it is one."""
     order.put(slot.effect.destination, None)
     order.count(slot.effect, slot.generation)
+    if slot.effect is _DRAFT:
+        order.broken = 0
     if outcome and slot.effect is _REFUND:
         order.refunds = tuple(replace(r, outcome=outcome) if r.refund == slot.target else r for r in order.refunds)
 
@@ -179,7 +190,7 @@ def is_done(order: Order, slot: Slot) -> bool:
     """Does what we have seen of the world show that the effect in `slot` has happened?"""
     match slot.effect:
         case Effect.DRAFT:
-            return bool(order.shop.living)
+            return bool(order.shop.made)
         case Effect.PROMOTE:
             seen = order.shop.get(slot.target)
             return seen is not None and seen.state is ShopState.ORDER

@@ -1,0 +1,34 @@
+"""Which connector speaks to a store's shop: one line for each kind.
+
+It never calls anybody.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from orderflow.config import ShopKind, ShopSettings
+from orderflow.connectors import Capabilities, Connector
+from orderflow.connectors.shop import Shop
+from orderflow.glopal.mapping import Mapping
+
+
+class _Maker(Protocol):
+    """Makes the connector of one kind. Raises `ValueError` where an address or a key cannot be."""
+
+    def __call__(self, shop: ShopSettings, key: str, mapping: Mapping, call_seconds: float) -> Connector: ...
+
+
+def connector(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: float) -> Connector:
+    """The connector for `shop`, whose calls end within `call_seconds`. Raises `ValueError`."""
+    return _MAKERS[shop.kind](shop, key, mapping, call_seconds)
+
+
+def _contract(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: float) -> Connector:
+    able = Capabilities(unique_reference=shop.unique_reference, settle_window=shop.settle_seconds)
+    return Shop(shop.base_url, key, mapping, able, total_seconds=call_seconds)
+
+
+_MAKERS: Final[dict[ShopKind, _Maker]] = {
+    ShopKind.CONTRACT: _contract,
+}
