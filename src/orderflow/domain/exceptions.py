@@ -215,11 +215,11 @@ CLASSES: Final[dict[Of, About]] = {
         "the report that moves it",
     ),
     Of.CREDENTIALS: About(
-        "a key was turned away: nothing goes to that side any more",
+        "a key, an address or a route was turned away: nothing goes to that side any more",
         Owner.INTEGRATOR,
         Severity.CRITICAL,
         ("resume STORE SCOPE",),
-        "the key is mended and the pause lifted",
+        "it is mended and the pause lifted",
     ),
     Of.FEED_UNUSABLE: About(
         "Glopal's feed does not open, or is no feed: it is not read any further",
