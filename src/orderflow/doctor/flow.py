@@ -149,7 +149,8 @@ def _unknown(conn: sa.Connection, store: str, now: datetime, command: str) -> Fi
     if not count:
         return ok("outcomes", "none has been unknown for long", store)
     found = f"{count} calls have an unknown outcome, the oldest for {_ago(now - oldest)}"
-    mend = f"see `{command} exceptions --store {store} --class unknown_too_long`; look-ups go on by themselves while a worker runs"
+    see = f"`{command} exceptions --store {store} --class unknown_too_long`"
+    mend = f"see {see}; look-ups go on by themselves while a worker runs"
     return warning("outcomes", found, mend, store)
 
 

@@ -38,6 +38,10 @@ class OnRefusal(StrEnum):
     CANCEL = "cancel"
 
 
+LIMITED: Final = (Status.NEW, Status.RECEIVED, Status.READY, Status.ACCEPTED)
+"""The statuses that an order leaves, and how long it may take: those that have an age limit."""
+
+
 def _age_limits() -> dict[Status, timedelta]:
     day = timedelta(days=1)
     return {
