@@ -40,6 +40,7 @@ from orderflow.intake import Feed
 from orderflow.projections import Projection
 from orderflow.projections.anomalies import Anomalies
 from orderflow.projections.effects import Effects
+from orderflow.projections.exceptions import Exceptions
 from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
 from orderflow.projections.timeline import Timeline
@@ -52,7 +53,7 @@ from orderflow.store.epochs import Recovery
 from orderflow.store.signing import SigningKey
 from orderflow.store.vault import Vault, VaultError, in_database, master_key, of_text, open_vault
 
-PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects())
+PROJECTIONS: Final[tuple[Projection, ...]] = (Orders(), Timeline(), Anomalies(), Effects(), Exceptions())
 READERS: Final = (*(projection.name for projection in PROJECTIONS), Planner.name)
 """Everybody who follows the log."""
 

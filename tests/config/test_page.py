@@ -23,6 +23,7 @@ def test_every_line_of_the_example_can_be_used(home):
     assert home.mistakes() == ()
     data = tomllib.loads(home.path.read_text())["stores"]["acme"]
     assert set(data) == set(keys_of(TABLES["stores.acme"]))
+    assert set(data["age_limits"]) == set(keys_of(TABLES["stores.acme.age_limits"]))
     assert set(data["glopal"]) == set(keys_of(TABLES["stores.acme.glopal"]))
 
 
@@ -54,3 +55,13 @@ def test_what_is_in_effect(home, monkeypatch):
         key.kind in {Kind.VALUE, Kind.SECRET} for table in TABLES.values() for key in keys_of(table).values()
     )
     assert "hunter" not in repr(rows)
+
+
+def test_age_limits_are_hours_and_the_rest_keeps_its_default(home):
+    home.write(store="unknown_minutes = 5\n[stores.acme.age_limits]\nreceived = 1.5")
+    found = config.policy(home.settings().stores["acme"])
+    told = {status.value: limit.total_seconds() / 3600 for status, limit in found.age_limits.items()}
+    assert told == {"NEW": 24, "RECEIVED": 1.5, "READY": 24, "ACCEPTED": 168}
+    assert found.unknown_after.total_seconds() == 300
+    home.write(store="[stores.acme.age_limits]\nready = 0\ncompleted = 3")
+    assert len(home.mistakes()) == 2

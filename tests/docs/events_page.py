@@ -89,6 +89,10 @@ MEANING: Final[dict[type, Meaning]] = {
     e.QuoteRequested: Meaning(PERSON, "Nothing yet: no effect carries it out."),
     e.OrderReleased: Meaning(PERSON, "Lifts that hold, if no later event caused it anew."),
     e.RetryRequested: Meaning(PERSON, "Unparks the effect; `fetch` falls due at once."),
+    e.ExceptionAssigned: Meaning(PERSON, "Nothing of the order: the exception has that owner from now on."),
+    e.ExceptionDismissed: Meaning(
+        PERSON, "Nothing of the order: the exception is closed. One with another cause opens anew."
+    ),
     e.NoteAdded: Meaning(PERSON, "Nothing."),
     e.BuyerErased: Meaning(
         "`command`: the receipt's id and the order's",

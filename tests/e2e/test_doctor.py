@@ -228,9 +228,14 @@ def test_what_lies_about(stage, engine, monkeypatch):
         "SELECT store, order_id, 'shop', 'draft', 0, 'unknown', false, next_at,"
         " 1, '', gen_random_uuid(), '', now() - interval '2 hours', now() FROM orderflow.outbox",
     )
-    expect(findings(stage), "outcomes", "warning", "1 calls have an unknown outcome, the oldest for 2 h", "attention")
-    sql(engine, "UPDATE orderflow.orders SET attention = '{held_money,parked_draft}'")
-    expect(findings(stage), "orders", "warning", "held_money 1, parked_draft 1", f"orders list --store {STORE}")
+    expect(findings(stage), "outcomes", "warning", "1 calls have an unknown outcome, the oldest for 2 h", "unknown_too")
+    sql(
+        engine,
+        "INSERT INTO orderflow.exceptions (store, order_id, kind, position, subject, class, text, commands, settling,"
+        " owner, opened_at, opened_type, opens_at) SELECT store, order_id, 'held_money', 2, '2', 'money', 'held', '{}',"
+        " false, 'finance', now(), 'DetailsFetched', now() FROM orderflow.orders",
+    )
+    expect(findings(stage), "orders", "warning", "wait for a person: money 1", "exceptions show acme/")
 
 
 def test_another_master_key(stage):

@@ -125,7 +125,10 @@ def test_what_is_not_mapped_is_named(stuck):
     [hold] = card["holds"]
     assert (hold["reason"], hold["detail"]) == ("unmapped", "currency")
     text = stuck.text("unmapped")
-    assert "held_unmapped" not in text
+    [told] = card["attention"]
+    assert (told["class"], told["owner"]) == ("not_mapped", "integrator")
+    assert told["id"] == f"{STORE}/{stuck.orders['unmapped']}/held_unmapped/{hold['position']}"
+    assert re.search(rf"exceptions +{told['id']}\n +not_mapped, since .* ago, with integrator\n", text)
     assert f"orderflow retry {STORE}/{stuck.orders['unmapped']} fetch" in text
 
 

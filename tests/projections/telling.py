@@ -19,6 +19,7 @@ from orderflow.projections import Projection, beside, catch_up
 from orderflow.projections.anomalies import Anomalies
 from orderflow.projections.differences import Differences
 from orderflow.projections.effects import Effects
+from orderflow.projections.exceptions import Exceptions
 from orderflow.projections.orders import Orders
 from orderflow.projections.timeline import Timeline
 from orderflow.store import log
@@ -28,7 +29,7 @@ from orderflow.store.vault import open_vault
 
 VAULT = open_vault(b"k" * 32)
 POLICY = StorePolicy()
-ALL: tuple[Projection, ...] = (Orders(), Timeline(), Anomalies(), Effects())
+ALL: tuple[Projection, ...] = (Orders(), Timeline(), Anomalies(), Effects(), Exceptions())
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 _numbers = count(1)
 
@@ -112,6 +113,11 @@ def _looked_up(rng: Random) -> Event:
     return e.LookedUp(*_key(rng), _time(rng), tuple(_sighting(rng) for _ in range(rng.randrange(3))))
 
 
+def _exception(rng: Random) -> tuple[str, str, Position]:
+    kind = rng.choice(["accepted_elsewhere", "unknown_draft", "held_environment", "shop_order_gone"])
+    return kind, rng.choice(["x9 / 9", "draft 0 1", "test", "s1"]), Position(1)
+
+
 _KINDS = (
     _fetched,
     _fetched,
@@ -133,6 +139,8 @@ _KINDS = (
     lambda _: e.QuoteRequested("q", Decimal("1.5"), "EUR", "ann"),
     lambda rng: e.OrderReleased(rng.choice(list(HoldReason)), Position(rng.choice([1, 10**6])), "ann", "why"),
     lambda rng: e.RetryRequested(rng.choice(list(Effect)), "ann", "why"),
+    lambda rng: e.ExceptionAssigned(*_exception(rng), "bo", "ann", "hers"),
+    lambda rng: e.ExceptionDismissed(*_exception(rng), "ann", "seen"),
     lambda _: e.NoteAdded("ann"),
     lambda _: e.BuyerErased("ann", "asked for by letter", "r1"),
 )

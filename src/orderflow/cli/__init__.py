@@ -17,7 +17,7 @@ from orderflow.cli import exits
 from orderflow.cli.lazily import Commands
 from orderflow.cli.plain import problem_of_argument
 
-_COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
+_COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]] | tuple[str, dict[str, str], str]]] = {
     "why": "why:why",
     "orders": (
         "Look at orders.",
@@ -27,6 +27,16 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
             "timeline": "looking:timeline",
             "as-of": "looking:as_of",
         },
+    ),
+    "exceptions": (
+        "What waits for people: list it, look at one, give it to somebody, dismiss it. Without a command: list.",
+        {
+            "list": "exceptions:list_",
+            "show": "evidence:show",
+            "assign": "exceptions:assign",
+            "dismiss": "exceptions:dismiss",
+        },
+        "list",
     ),
     "effects": (
         "Look at what is done to the world, and try again what was refused or given up.",

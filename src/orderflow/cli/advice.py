@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from typing import Protocol
 
-from orderflow.domain.attention import Attention
+
+class Helped(Protocol):
+    """An exception, from wherever it comes: what helps, without program name, store and order."""
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """Verb and arguments of each."""
+        ...
 
 
-def command_lines(one: Attention, store: str, order_id: str, command: str = "orderflow") -> Iterator[str]:
+def command_lines(one: Helped, store: str, order_id: str, command: str = "orderflow") -> Iterator[str]:
     """What to type; `command` is how orderflow was called. What only Glopal's own pages offer is said in words."""
     order = shlex.quote(f"{store}/{order_id}")
     for wanted in one.commands:

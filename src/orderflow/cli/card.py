@@ -5,6 +5,7 @@ It never asks a read model: the card is folded from the log, with the outbox and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -18,7 +19,9 @@ from orderflow.cli.finding import Place
 from orderflow.cli.freshness import silence
 from orderflow.cli.headline import headline, needs_you
 from orderflow.cli.means import wall_clock
-from orderflow.domain.attention import attention
+from orderflow.desk.exceptions import of_case, traced
+from orderflow.domain.attention import Attention, attention
+from orderflow.domain.cases import Case
 from orderflow.domain.due import effects_due
 from orderflow.domain.events import Destination, DetailsFetched, HoldReason, Ids
 from orderflow.domain.order import Hold, Order, Slot
@@ -39,6 +42,7 @@ def card(conn: sa.Connection, app: App, place: Place, command: str) -> dict[str,
     store, order_id, policy, now = place.store, place.order_id, app.policy(place.store), wall_clock(conn)
     order = load(conn, store, order_id)
     rows = outbox_of(conn, place)
+    ids = {case.key: case for case in traced(conn, store, order_id, policy)}
     view = View(conn, store, order_id, order, policy, rows, silence(conn, app, store, now), now, command)
     found = {
         "store": store,
@@ -65,18 +69,24 @@ def card(conn: sa.Connection, app: App, place: Place, command: str) -> dict[str,
         "outbox": rows,
         "attempts": attempts_of(conn, place),
         "around": [asdict(one) for one in around(view)],
-        "attention": [
-            {
-                "kind": one.kind,
-                "text": one.text,
-                "position": one.position,
-                "settling": one.settling,
-                "commands": list(command_lines(one, store, order_id, command)),
-            }
-            for one in attention(order, policy)
-        ],
+        "attention": [_attention(one, place, ids, command) for one in attention(order, policy, now)],
     }
     return found | {"headline": headline(found, now), "needs_you": needs_you(found)}
+
+
+def _attention(one: Attention, place: Place, cases: Mapping[tuple[str, str], Case], command: str) -> dict[str, Any]:
+    """One exception under the id that `exceptions show` takes. All that is one now was opened by some event."""
+    case = cases.get((one.kind, one.subject))
+    told = {"kind": one.kind, "text": one.text, "position": one.position, "settling": one.settling}
+    lines = list(command_lines(one, place.store, place.order_id, command))
+    known = None if case is None else of_case(place.store, place.order_id, case)
+    return told | {
+        "id": known.id if known else None,
+        "class": one.of,
+        "owner": one.owned_by,
+        "since": known.since if known else None,
+        "commands": lines,
+    }
 
 
 def standing(order: Order, policy: StorePolicy) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from orderflow.app import App
 from orderflow.cli import exits
 from orderflow.cli.plain import plain
 from orderflow.config import ConfigError, Settings
+from orderflow.desk.exceptions import ExceptionClosedError, UnknownExceptionError
 from orderflow.domain.decisions import IllegalTransition
 from orderflow.erasure import OpenIntentError
 from orderflow.erasure.receipts import RegisterError
@@ -208,8 +209,10 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     match error:
         case Failure():
             return str(error), error.code
-        case ConfigError() | VaultError() | UnknownOrderError():
+        case ConfigError() | VaultError() | UnknownOrderError() | UnknownExceptionError():
             return str(error), BAD_INPUT
+        case ExceptionClosedError():
+            return str(error), REFUSED
         case IllegalTransition() | LogDamagedError() | OpenIntentError() | RegisterError():
             return str(error), REFUSED
         case UnsafeServerError() | NotReadyError() | FeedError():

@@ -69,6 +69,15 @@ def _status(found: dict[str, Any], now: datetime) -> list[Line]:
     return lines
 
 
+def _exceptions(found: dict[str, Any], now: datetime) -> Iterator[Line]:
+    """By the id that `exceptions show` takes. What Glopal is still being asked about may end by itself."""
+    for one in found["attention"]:
+        if one["id"] is not None:
+            yield one["id"]
+            settling = ", may end by itself" if one["settling"] else ""
+            yield _faint(f"{one['class']}, since {when(one['since'], now)}, with {one['owner']}{settling}")
+
+
 def _shop(found: dict[str, Any], now: datetime) -> list[Line]:
     del now
     lines: list[Line] = []
@@ -170,6 +179,7 @@ def _around(found: dict[str, Any], now: datetime) -> Iterable[Line]:
 
 _SECTIONS: Final[dict[str, Callable[[dict[str, Any], datetime], Iterable[Line]]]] = {
     "status": _status,
+    "exceptions": _exceptions,
     "shop": _shop,
     "waits for": _waiting,
     "held": _holds,

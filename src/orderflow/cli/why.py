@@ -15,8 +15,19 @@ from orderflow.cli.card import card
 from orderflow.cli.finding import AnyOrder, find
 from orderflow.cli.screen import printed
 
-SECTIONS: Final = ("status", "shop", "waits for", "held", "parked", "under way", "next", "attempts", "around it")
-_OF_SHOW: Final = ("status", "shop", "held", "parked", "under way", "due", "next")
+SECTIONS: Final = (
+    "status",
+    "exceptions",
+    "shop",
+    "waits for",
+    "held",
+    "parked",
+    "under way",
+    "next",
+    "attempts",
+    "around it",
+)
+_OF_SHOW: Final = ("status", "exceptions", "shop", "held", "parked", "under way", "due", "next")
 
 
 def why(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = False) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from orderflow.config.given import Given, given, toml
 from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
 from orderflow.config.shape import (
+    AgeLimitSettings,
     GlopalSettings,
     SealSettings,
     Settings,
@@ -24,9 +26,10 @@ from orderflow.config.shape import (
     StoreSettings,
     WindowSettings,
 )
-from orderflow.domain.policy import ImportCurrency, StorePolicy
+from orderflow.domain.policy import LIMITED, ImportCurrency, StorePolicy
 
 __all__ = [
+    "AgeLimitSettings",
     "ConfigError",
     "GlopalSettings",
     "Reading",
@@ -140,4 +143,6 @@ def policy(store: StoreSettings) -> StorePolicy:
         shadow=store.shadow,
         environment=store.environment,
         max_attempts=store.max_attempts,
+        age_limits={status: timedelta(hours=getattr(store.age_limits, status.lower())) for status in LIMITED},
+        unknown_after=timedelta(minutes=store.unknown_minutes),
     )

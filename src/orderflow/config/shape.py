@@ -84,6 +84,18 @@ class ShopSettings(Struct, frozen=True):
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
 
 
+class AgeLimitSettings(Struct, frozen=True):
+    """Hours that an order may stay in a status. Then Glopal is asked; if it confirms the status, that is an exception.
+
+    Also how long anything awaited of Glopal in that status is asked for again.
+    """
+
+    new: Annotated[float, _is("before Glopal has told a status", gt=0, le=8760)] = 24.0
+    received: Annotated[float, _is("until the order is confirmed and paid, or cancelled", gt=0, le=8760)] = 24.0
+    ready: Annotated[float, _is("until it is accepted", gt=0, le=8760)] = 24.0
+    accepted: Annotated[float, _is("until it is completed", gt=0, le=8760)] = 168.0
+
+
 class StoreSettings(Struct, frozen=True):
     """One Glopal store. Its name stands in the log and in the reference that the shop keeps; do not change it later."""
 
@@ -109,6 +121,10 @@ class StoreSettings(Struct, frozen=True):
     ] = False
     shadow: Annotated[bool, _is("plan everything, send nothing")] = False
     max_attempts: Annotated[int, _is("attempts of one effect before it waits for a person", ge=1, le=100)] = 8
+    unknown_minutes: Annotated[
+        float, _is("a call whose outcome nobody knows for so long is an exception", gt=0, le=1440)
+    ] = 15.0
+    age_limits: Annotated[AgeLimitSettings, _is("how long an order may stay in a status")] = AgeLimitSettings()
     import_currency: Annotated[
         ImportCurrency, _is("orders enter the shop in the buyer's currency, or in the store's own")
     ] = ImportCurrency.ORDER

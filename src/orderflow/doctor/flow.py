@@ -5,6 +5,7 @@ It reads our own tables only, and never changes them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from orderflow.app import READERS, App
+from orderflow.desk.exceptions import Wanted, listed
 from orderflow.doctor import sealed
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.domain import machine
@@ -37,7 +39,7 @@ def checked(conn: sa.Connection, app: App, store: str, command: str) -> Iterator
     yield _machine(conn, store, command)
     yield _overdue(conn, store, command)
     yield _unknown(conn, store, now, command)
-    yield _waiting(conn, store, command)
+    yield _waiting(conn, store, now, command)
     yield sealed.checked(conn, app, store, now, command)
 
 
@@ -147,7 +149,8 @@ def _unknown(conn: sa.Connection, store: str, now: datetime, command: str) -> Fi
     if not count:
         return ok("outcomes", "none has been unknown for long", store)
     found = f"{count} calls have an unknown outcome, the oldest for {_ago(now - oldest)}"
-    mend = f"see `{command} orders list --store {store} --attention`; look-ups go on by themselves while a worker runs"
+    see = f"`{command} exceptions --store {store} --class unknown_too_long`"
+    mend = f"see {see}; look-ups go on by themselves while a worker runs"
     return warning("outcomes", found, mend, store)
 
 
@@ -157,20 +160,19 @@ _UNKNOWN: Final = sa.text(
 )
 
 
-def _waiting(conn: sa.Connection, store: str, command: str) -> Finding:
-    """Orders that wait for a person, by kind."""
-    kinds = conn.execute(_WAITING, {"store": store}).all()
-    if not kinds:
+def _waiting(conn: sa.Connection, store: str, now: datetime, command: str) -> Finding:
+    """Orders that wait for a person, by class; the oldest by its id."""
+    found, count = listed(conn, Wanted([store]), now, _LOOKED_AT)
+    if not found:
         return ok("orders", "none waits for a person", store)
-    told = ", ".join(f"{kind} {count}" for kind, count in kinds)
-    mend = f"`{command} orders list --store {store} --attention`, then `{command} why ORDER`"
-    return warning("orders", f"some wait for a person: {told}", mend, store)
+    classes = Counter(one.of.value for one in found)
+    told = ", ".join(f"{name} {many}" for name, many in classes.most_common())
+    more = " at least" if count > len(found) else ""
+    mend = f"`{command} exceptions --store {store}`; the oldest: `{command} exceptions show {found[0].id}`"
+    return warning("orders", f"some wait for a person:{more} {told}", mend, store)
 
 
-_WAITING: Final = sa.text(
-    "SELECT kind, count(*) FROM orderflow.orders, unnest(attention) AS kind WHERE store = :store "
-    "GROUP BY kind ORDER BY 2 DESC, 1"
-)
+_LOOKED_AT: Final = 1000
 
 
 def _ago(length: timedelta) -> str:

@@ -6,38 +6,71 @@ It never acts, and it names nothing that the order will resolve by itself.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from orderflow.domain.due import fetch_due_at
-from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
+from orderflow.domain.events import Destination, Effect, HoldReason, Position, ShopState, Sighting
+from orderflow.domain.exceptions import CLASSES, Of
 from orderflow.domain.machine import Status
-from orderflow.domain.order import Order
-from orderflow.domain.policy import Mode, StorePolicy, held, is_foreign
+from orderflow.domain.order import Mark, Order, Parked, Phase
+from orderflow.domain.policy import Mode, StorePolicy, held, in_scope, is_foreign
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
     """One exception. `commands` are command lines without program name, store and order.
 
-    `settling`: Glopal is still being asked, so it may yet resolve itself.
+    `kind` and `subject` say which one it is: the same again is the same exception, one with another subject is a new
+    one. `settling`: Glopal is still being asked, so it may yet resolve itself. `opens_at`: it counts from then on, if
+    nothing ends it before. `owner`: the person it was given to, "" if to nobody.
     """
 
     kind: str
+    of: Of
     text: str
     position: Position
     commands: tuple[str, ...] = ()
     settling: bool = False
+    subject: str = ""
+    opens_at: datetime | None = None
+    owner: str = ""
+
+    @property
+    def owned_by(self) -> str:
+        """Whose turn it is."""
+        return self.owner or CLASSES[self.of].owner
 
 
-def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
-    """Everything about `order` that waits for a person or a change of configuration."""
-    return (
+def attention(order: Order, policy: StorePolicy, now: datetime | None = None) -> tuple[Attention, ...]:
+    """Everything about `order` that waits for a person or a change of configuration.
+
+    Only with `now` also what is one by its age, without any news.
+    """
+    return tuple(one for one in judged(order, policy) if one.opens_at is None or (now and one.opens_at <= now))
+
+
+def judged(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
+    """The same with what will be one at its `opens_at`; what a person has dismissed is left out."""
+    found = (
         *_holds(order, policy),
         *_parked(order),
-        *_refund(order),
+        *_unknown(order, policy),
+        *_refund(order, policy),
         *_shop(order, policy),
         *_silence(order, policy),
     )
+    return found if not found or not order.rulings else tuple(_ruled(order, found))
+
+
+def _ruled(order: Order, found: tuple[Attention, ...]) -> Iterator[Attention]:
+    for one in found:
+        ruling = order.ruling(one.kind, one.subject)
+        if ruling is None:
+            yield one
+        elif not ruling.dismissed:
+            yield replace(one, owner=ruling.owner)
 
 
 def _holds(order: Order, policy: StorePolicy) -> Iterator[Attention]:
@@ -47,12 +80,29 @@ def _holds(order: Order, policy: StorePolicy) -> Iterator[Attention]:
         text = f"held: {lack}{hold.detail}" + ("; Glopal is being asked" if settling else "")
         mend = ("retry fetch",) if hold.reason in _READ_ANEW else ()
         commands = (*mend, f"release {hold.reason} {hold.position}")
-        yield Attention(f"held_{hold.reason}", text, hold.position, commands, settling)
+        subject = str(hold.position) if hold in order.holds else _environment(order)
+        yield Attention(
+            f"held_{hold.reason}", _HELD[hold.reason], text, hold.position, commands, settling, subject=subject
+        )
 
 
+_HELD: Final = {
+    HoldReason.CONTRADICTION: Of.CONTRADICTION,
+    HoldReason.EVIDENCE: Of.EVIDENCE,
+    HoldReason.ENVIRONMENT: Of.ENVIRONMENT,
+    HoldReason.MONEY: Of.MONEY,
+    HoldReason.UNMAPPED: Of.NOT_MAPPED,
+    HoldReason.MALFORMED: Of.MALFORMED,
+    HoldReason.OVERRULED: Of.OVERRULED,
+}
 _ASKED_ABOUT = (HoldReason.CONTRADICTION, HoldReason.MALFORMED)
 _READ_ANEW = (HoldReason.MONEY, HoldReason.UNMAPPED, HoldReason.MALFORMED)
 """What fetching again lifts, once Glopal, the order or the mapping is mended."""
+
+
+def _environment(order: Order) -> str:
+    """Each new answer shows it anew; it is the same exception as long as it says the same."""
+    return "" if order.details is None else order.details.environment or ""
 
 
 def _parked(order: Order) -> Iterator[Attention]:
@@ -66,18 +116,46 @@ def _parked(order: Order) -> Iterator[Attention]:
             commands = ("refund", *commands)
         yield Attention(
             f"parked_{parked.effect}",
+            _turned_down(parked),
             f"{parked.effect} {verb}: {parked.reason}",
             parked.position,
             commands,
+            subject=f"{parked.position}",
         )
 
 
-def _refund(order: Order) -> Iterator[Attention]:
+def _turned_down(parked: Parked) -> Of:
+    if not parked.refused:
+        return Of.GIVEN_UP
+    return Of.REFUSED_BY_SHOP if parked.effect.destination is Destination.SHOP else Of.REFUSED_BY_GLOPAL
+
+
+def _unknown(order: Order, policy: StorePolicy) -> Iterator[Attention]:
+    """A write whose outcome nobody has learnt: look-ups tell it within minutes, so only its age makes it one."""
+    for slot in (order.shop_slot, order.glopal_slot):
+        if slot is None or slot.phase is not Phase.OPEN or slot.effect is Effect.REFUND:
+            continue
+        seen = f", {slot.absents} look-ups did not find it" if slot.absents else ""
+        why = f" ({slot.reason})" if slot.reason else ""
+        text = f"nobody can tell what became of {slot.effect}, attempt {slot.attempt}{why}{seen}"
+        yield Attention(
+            f"unknown_{slot.effect}",
+            Of.UNKNOWN_TOO_LONG,
+            text,
+            order.position,
+            ("why",),
+            subject=f"{slot.effect} {slot.generation} {slot.attempt}",
+            opens_at=slot.since + policy.unknown_after,
+        )
+
+
+def _refund(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     """A refund made is not to be told from one made elsewhere, so this one never resolves itself."""
     slot = order.glopal_slot
-    if slot is not None and slot.effect is Effect.REFUND and slot.unknown:
+    if slot is not None and slot.effect is Effect.REFUND and slot.phase is Phase.OPEN:
         text = f"nobody can tell whether refund {slot.target} was made: look it up at Glopal"
-        yield Attention("unknown_refund", text, order.position)
+        by_age = None if slot.unknown else slot.since + policy.unknown_after
+        yield Attention("unknown_refund", Of.REFUND_UNKNOWN, text, order.position, subject=slot.target, opens_at=by_age)
 
 
 def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
@@ -86,9 +164,11 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
         ours = f"; our shop order {own.shop_id} stands" if own is not None and own.state is ShopState.ORDER else ""
         yield Attention(
             "accepted_elsewhere",
+            Of.ACCEPTED_ELSEWHERE,
             f"Glopal shows the ids {order.external}{ours}",
             order.position,
             ("cancel",),
+            subject=str(order.external),
         )
     if own is None:
         return
@@ -96,27 +176,40 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     if own.state is ShopState.GONE and own.promoted and not away:
         yield Attention(
             "shop_order_gone",
+            Of.SHOP_ORDER_GONE,
             f"shop order {own.shop_id} is gone",
             order.position,
             ("cancel",),
+            subject=own.shop_id,
         )
     if _unnumbered(order, own, policy) and not away:
         text = f"shop order {own.shop_id} has no number, without which Glopal takes no acceptance"
-        yield Attention("no_number", text, order.position, (f"accept {own.shop_id}",))
+        yield Attention(
+            "no_number", Of.NO_NUMBER, text, order.position, (f"accept {own.shop_id}",), subject=own.shop_id
+        )
     if own.state is ShopState.ORDER and order.outdated and _may_accept(order, policy) and not away:
         text = f"shop order {own.shop_id} was made for {order.drafted}, Glopal's total is {order.total} now"
-        yield Attention("total_changed", text, order.position, ("cancel", f"accept {own.shop_id}"))
+        yield Attention(
+            "total_changed",
+            Of.TOTAL_CHANGED,
+            text,
+            order.position,
+            ("cancel", f"accept {own.shop_id}"),
+            subject=f"{own.shop_id} {order.total}",
+        )
     others = [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
     if others and not away:
         yield Attention(
             "several_shop_orders",
+            Of.SEVERAL_SHOP_ORDERS,
             f"besides {own.shop_id}: {', '.join(others)}",
             order.position,
             ("cancel",),
+            subject=" ".join(others),
         )
     if order.accept_ids is not None and order.accepted is None and own.shop_id != order.accept_ids.order_id:
         text = f"accept was asked for with {order.accept_ids}, our shop order is {own.shop_id}"
-        yield Attention("ids_differ", text, order.position, ("cancel",))
+        yield Attention("ids_differ", Of.IDS_DIFFER, text, order.position, ("cancel",), subject=own.shop_id)
 
 
 def _unnumbered(order: Order, own: Sighting, policy: StorePolicy) -> bool:
@@ -136,18 +229,40 @@ def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     if order.moved is None or order.dispute is not None or asks(order, policy):
         return
     if not order.confirmed:
-        yield Attention(
-            "unconfirmed",
-            f"Glopal's details never showed {order.status}",
-            order.moved.position,
-            ("retry fetch",),
-        )
+        text = f"Glopal's details never showed {order.status}"
+        yield _silent("unconfirmed", text, order.moved)
     elif order.accepted is not None and order.status is Status.READY:
-        text = "Glopal took our accept but never showed ACCEPTED"
-        yield Attention("accept_unseen", text, order.accepted.position, ("retry fetch",))
+        yield _silent("accept_unseen", "Glopal took our accept but never showed ACCEPTED", order.accepted)
     elif order.cancelled is not None and order.status is not Status.CANCELLED:
-        text = "Glopal took our cancellation but never showed CANCELLED"
-        yield Attention("cancel_unseen", text, order.cancelled.position, ("retry fetch",))
+        yield _silent("cancel_unseen", "Glopal took our cancellation but never showed CANCELLED", order.cancelled)
+    else:
+        yield from _stuck(order, policy, order.moved)
+
+
+def _silent(kind: str, text: str, since: Mark) -> Attention:
+    return Attention(kind, Of.UNCONFIRMED, text, since.position, ("retry fetch",), subject=f"{since.position}")
+
+
+def _stuck(order: Order, policy: StorePolicy, moved: Mark) -> Iterator[Attention]:
+    """Asked at the age limit, Glopal said that the order is still where it was: so no report was lost."""
+    limit = policy.age_limits.get(order.status)
+    if limit is None or order.answered_at is None or order.answered_at < moved.at + limit:
+        return
+    if in_scope(order, policy):
+        text = f"{order.status} since {moved.at:%Y-%m-%d %H:%M} UTC, longer than {told(limit)}; Glopal confirms it"
+        cancel = ("cancel",) if order.status in (Status.RECEIVED, Status.READY) else ()
+        commands = ("retry fetch", *cancel)
+        kind, subject = f"stuck_in_{order.status.lower()}", f"{moved.position}"
+        yield Attention(kind, Of.STUCK, text, moved.position, commands, subject=subject)
+
+
+def told(length: timedelta) -> str:
+    """A length of time for people, exactly: `7 d`, `36 h`, `90 min`, `75 s`."""
+    seconds = round(length.total_seconds())
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit == 0:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
 
 
 def asks(order: Order, policy: StorePolicy) -> bool:

@@ -14,6 +14,8 @@ from orderflow.domain.events import (
     CancelRequested,
     Decision,
     Effect,
+    ExceptionAssigned,
+    ExceptionDismissed,
     HoldReason,
     Ids,
     NoteAdded,
@@ -87,13 +89,36 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Assign:
+    """Give the exception `kind` about `subject`, opened at `opened`, to `owner`: a person, or a role."""
+
+    kind: str
+    subject: str
+    opened: Position
+    owner: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Close that exception by hand; it comes back if it happens again."""
+
+    kind: str
+    subject: str
+    opened: Position
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Put a person's note into the history."""
 
     by: str
 
 
-Command = Accept | Cancel | Refund | QuoteRefund | Release | Retry | Note
+Command = Accept | Cancel | Refund | QuoteRefund | Release | Retry | Assign | Dismiss | Note
 
 
 class IllegalTransition(Exception):
@@ -127,6 +152,10 @@ def decide(order: Order, command: Command) -> tuple[Decision, ...]:
             return _release(order, command)
         case Retry():
             return _retry(order, command)
+        case Assign():
+            return _assign(order, command)
+        case Dismiss():
+            return _dismiss(order, command)
         case Note():
             return (NoteAdded(command.by),)
         case _:
@@ -265,3 +294,20 @@ def _retry(order: Order, command: Retry) -> tuple[Decision, ...]:
     if command.effect is not Effect.FETCH and order.parking(command.effect) is None and retried_last:
         return ()
     return (RetryRequested(command.effect, command.by, command.why, command.plan),)
+
+
+def _assign(order: Order, command: Assign) -> tuple[Decision, ...]:
+    ruling = order.ruling(command.kind, command.subject)
+    if ruling is not None and ruling.dismissed:
+        raise IllegalTransition(order, command, f"{command.kind} was dismissed")
+    if ruling is not None and ruling.owner == command.owner:
+        return ()
+    told = (command.kind, command.subject, command.opened, command.owner, command.by, command.why)
+    return (ExceptionAssigned(*told),)
+
+
+def _dismiss(order: Order, command: Dismiss) -> tuple[Decision, ...]:
+    ruling = order.ruling(command.kind, command.subject)
+    if ruling is not None and ruling.dismissed:
+        return ()
+    return (ExceptionDismissed(command.kind, command.subject, command.opened, command.by, command.why),)

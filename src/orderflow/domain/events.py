@@ -326,6 +326,29 @@ class RetryRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ExceptionAssigned:
+    """The exception `kind` about `subject`, opened at `opened`, shall be seen to by `owner`: a person or a role."""
+
+    kind: str
+    subject: str
+    opened: Position
+    owner: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExceptionDismissed:
+    """That exception is none to whoever decided so. One with another cause still is."""
+
+    kind: str
+    subject: str
+    opened: Position
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoteAdded:
     """A person's note. Its text may be personal, so it stands sealed beside this event."""
 
@@ -361,6 +384,8 @@ Decision = (
     | QuoteRequested
     | OrderReleased
     | RetryRequested
+    | ExceptionAssigned
+    | ExceptionDismissed
     | NoteAdded
     | BuyerErased
 )

@@ -25,6 +25,8 @@ from orderflow.domain.events import (
     EffectUnknown,
     Event,
     EvidenceFound,
+    ExceptionAssigned,
+    ExceptionDismissed,
     HoldReason,
     LookedUp,
     Malformed,
@@ -38,7 +40,7 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.folding import Folding
 from orderflow.domain.machine import MOVING, TARGET, Verdict, judge
-from orderflow.domain.order import Hold, Mark, Order, Refund
+from orderflow.domain.order import Hold, Mark, Order, Refund, Ruling
 
 
 def fold(history: Iterable[Recorded], order: Order | None = None) -> Order:
@@ -120,6 +122,15 @@ def _released(order: Folding, event: OrderReleased, _here: Mark) -> None:
         order.released_environment = order.details.environment
 
 
+def _assigned(order: Folding, event: ExceptionAssigned, _here: Mark) -> None:
+    before = order.ruling(event.kind, event.subject)
+    order.rule(Ruling(event.kind, event.subject, event.owner, dismissed=before is not None and before.dismissed))
+
+
+def _dismissed(order: Folding, event: ExceptionDismissed, _here: Mark) -> None:
+    order.rule(Ruling(event.kind, event.subject, dismissed=True))
+
+
 _RULES: Final[dict[type, Callable[[Folding, Any, Mark], None]]] = {
     Reported: _reported,
     DetailsFetched: details.learn,
@@ -138,5 +149,7 @@ _RULES: Final[dict[type, Callable[[Folding, Any, Mark], None]]] = {
     RefundRequested: _refund,
     OrderReleased: _released,
     RetryRequested: _retried,
+    ExceptionAssigned: _assigned,
+    ExceptionDismissed: _dismissed,
 }
 """What each kind of event changes; any other changes nothing."""

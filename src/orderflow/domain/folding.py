@@ -9,7 +9,7 @@ from datetime import datetime
 
 from orderflow.domain.events import Destination, DetailsFetched, Effect, HoldReason, Ids, Position, Version
 from orderflow.domain.machine import Status
-from orderflow.domain.order import SHOP, Dispute, Hold, Mark, Order, Parked, Refund, Slot, Total
+from orderflow.domain.order import SHOP, Dispute, Hold, Mark, Order, Parked, Refund, Ruling, Slot, Total
 from orderflow.domain.shop import Shop
 
 
@@ -52,6 +52,7 @@ class Folding(Order):
         self.asked: Mark | None = order.asked
         self.redriven: Mark | None = order.redriven
         self.refunds: tuple[Refund, ...] = order.refunds
+        self.rulings: tuple[Ruling, ...] = order.rulings
 
     def done(self) -> Order:
         """The order, from here on frozen: this very object, which is nothing but an `Order` now."""
@@ -82,6 +83,11 @@ class Folding(Order):
     def lift(self, *reasons: HoldReason) -> None:
         """No longer held for `reasons`."""
         self.holds = tuple(h for h in self.holds if h.reason not in reasons)
+
+    def rule(self, ruling: Ruling) -> None:
+        """Decided, in place of what was decided about the same exception before."""
+        key = (ruling.kind, ruling.subject)
+        self.rulings = (*(r for r in self.rulings if (r.kind, r.subject) != key), ruling)
 
     def move_to(self, status: Status, here: Mark, *, confirmed: bool) -> None:
         """At its new status."""

@@ -94,6 +94,16 @@ class Refund:
     outcome: str = "requested"
 
 
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What people decided about one exception: who has it ("": nobody), and whether it is none to them."""
+
+    kind: str
+    subject: str
+    owner: str = ""
+    dismissed: bool = False
+
+
 class Phase(StrEnum):
     """`OPEN`: intended or unknown, only an observation ends it. `AGAIN`: that attempt did nothing; try, or close."""
 
@@ -133,7 +143,8 @@ class Order:
     `moved` is the last fact that moved the status; `confirmed` says that details sent not before it show the same
     status. `details` are the newest fetched ones by the position they were asked after. `asked` and `redriven` are a
     person's last retries: of the fetch, if it is still to come, and of anything else. `drafted` is the total that the
-    last draft was made for; `broken` are the drafts in a row whose making broke off half-way.
+    last draft was made for; `broken` are the drafts in a row whose making broke off half-way. `rulings` are what people
+    decided about its exceptions.
     """
 
     status: Status = Status.NEW
@@ -166,6 +177,7 @@ class Order:
     asked: Mark | None = None
     redriven: Mark | None = None
     refunds: tuple[Refund, ...] = ()
+    rulings: tuple[Ruling, ...] = ()
 
     @property
     def total(self) -> Total | None:
@@ -206,3 +218,7 @@ class Order:
             (p for p in self.parked if p.effect is effect and target in (None, p.target)),
             None,
         )
+
+    def ruling(self, kind: str, subject: str) -> Ruling | None:
+        """What people decided about this exception."""
+        return next((r for r in self.rulings if (r.kind, r.subject) == (kind, subject)), None)

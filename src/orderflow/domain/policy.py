@@ -38,6 +38,10 @@ class OnRefusal(StrEnum):
     CANCEL = "cancel"
 
 
+LIMITED: Final = (Status.NEW, Status.RECEIVED, Status.READY, Status.ACCEPTED)
+"""The statuses that an order leaves, and how long it may take: those that have an age limit."""
+
+
 def _age_limits() -> dict[Status, timedelta]:
     day = timedelta(days=1)
     return {
@@ -55,7 +59,7 @@ class StorePolicy:
     `base_currency`: orders enter the shop converted to it; None: in their own.
     `ask_again`: when to ask Glopal again for something awaited, counted from its beginning; hourly afterwards, up to
     the age limit of the status. `reap_after`: when to look for strays, counted from the last draft's `send_by`; the
-    last of them is the reap window.
+    last of them is the reap window. `unknown_after`: an outcome that nobody knows for longer is an exception.
     """
 
     mode: Mode = Mode.DRAFT_ON_RECEIVED
@@ -69,6 +73,7 @@ class StorePolicy:
     ask_again: tuple[timedelta, ...] = tuple(timedelta(seconds=s) for s in (0, 5, 30, 120, 900))
     age_limits: dict[Status, timedelta] = field(default_factory=_age_limits)
     reap_after: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (10, 120, 1440))
+    unknown_after: timedelta = timedelta(minutes=15)
 
 
 def held(order: Order, policy: StorePolicy) -> tuple[Hold, ...]:

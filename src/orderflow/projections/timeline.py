@@ -101,6 +101,10 @@ def _decision(event: e.Event) -> str:
             return f"released from {reason} at {position} by {by}"
         case e.RetryRequested(effect=effect, by=by):
             return f"retry of {effect} asked for by {by}"
+        case e.ExceptionAssigned(kind=kind, owner=owner, by=by):
+            return f"exception {kind} given to {owner} by {by}"
+        case e.ExceptionDismissed(kind=kind, by=by):
+            return f"exception {kind} dismissed by {by}"
         case e.NoteAdded(by=by):
             return f"note by {by}"
         case e.BuyerErased(by=by):

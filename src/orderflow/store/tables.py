@@ -232,6 +232,7 @@ attempts = sa.Table(
     sa.PrimaryKeyConstraint("store", "attempt_id"),
 )
 sa.Index("attempts_order", attempts.c.store, attempts.c.order_id, attempts.c.started_at)
+sa.Index("attempts_time", attempts.c.store, attempts.c.started_at)
 
 orders = sa.Table(
     "orders",
@@ -309,6 +310,59 @@ effects = sa.Table(
     sa.PrimaryKeyConstraint("store", "order_id", "destination", "effect", "generation"),
 )
 
+exceptions = sa.Table(
+    "exceptions",
+    metadata,
+    _text("store"),
+    _text("order_id"),
+    _text("kind", "what happened, in one word; an order has at most one of a kind and subject open"),
+    _number("position", "of the event that opened it"),
+    _text("subject", "which one of its kind: the cause's position, a shop id, an attempt"),
+    _text("class", "a row of domain.exceptions.CLASSES"),
+    _text("text", "what is wrong, for people; nothing personal"),
+    sa.Column("commands", pg.ARRAY(sa.Text), nullable=False, doc="what helps, without program name and order"),
+    sa.Column("settling", sa.Boolean, nullable=False, doc="Glopal is still being asked"),
+    _text("owner", "the class's role, or who it was given to"),
+    _at("opened_at", "recorded time of the event that opened it"),
+    _text("opened_type", "that event's type"),
+    _at("opens_at", "it counts from then on: later than opened_at where only its age makes it an exception"),
+    _text("effect", "of the attempt that the opening event speaks of", null=True),
+    sa.Column("generation", sa.Integer),
+    sa.Column("attempt", sa.Integer),
+    sa.Column("closed_position", sa.BigInteger, doc="of the event that proved it over"),
+    _at("closed_at", null=True),
+    _text("closed_type", "that event's type", null=True),
+    _text("closed_by", "who decided it, if it is a decision", null=True),
+    sa.PrimaryKeyConstraint("store", "order_id", "kind", "position"),
+)
+sa.Index(
+    "exceptions_open",
+    exceptions.c.store,
+    exceptions.c.opens_at,
+    postgresql_where=sa.text("closed_position IS NULL"),
+)
+sa.Index("exceptions_closed", exceptions.c.store, exceptions.c.closed_at)
+
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    _text("store"),
+    _text("rule"),
+    sa.Column(
+        "seq", sa.BigInteger, sa.Identity(always=True), nullable=False, doc="the newest says how the rule stands"
+    ),
+    sa.Column("signal_id", sa.Uuid, nullable=False, doc="the same at every try: receivers tell doubles by it"),
+    _text("state", "firing or recovered"),
+    _at("at", "when it became so"),
+    _text("body", "JSON as it is sent; ids only, nothing personal"),
+    _at("next_at", "not tried before: a lease of whoever sends it now, or the pause after a failure"),
+    sa.Column("tries", sa.Integer, nullable=False),
+    _text("problem", "why it was not taken, at the last try"),
+    _at("delivered_at", null=True),
+    sa.PrimaryKeyConstraint("store", "rule", "seq"),
+)
+sa.Index("alerts_waiting", alerts.c.next_at, postgresql_where=sa.text("delivered_at IS NULL"))
+
 kept_metadata = sa.MetaData(schema="orderflow_kept")
 """The read models as they were before a rebuild, until they are released."""
 
@@ -320,7 +374,7 @@ def like(table: sa.Table, into: sa.MetaData, name: str = "") -> sa.Table:
     return sa.Table(name or table.name, into, *columns, key)
 
 
-kept = {table.name: like(table, kept_metadata) for table in (orders, timeline, anomalies, effects)}
+kept = {table.name: like(table, kept_metadata) for table in (orders, timeline, anomalies, effects, exceptions)}
 seals = sa.Table(
     "seals",
     metadata,
