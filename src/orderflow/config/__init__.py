@@ -16,7 +16,9 @@ from orderflow.config.given import Given, given, toml
 from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
 from orderflow.config.shape import (
+    BreakerSettings,
     GlopalSettings,
+    PaceSettings,
     SealSettings,
     Settings,
     ShopKind,
@@ -27,8 +29,10 @@ from orderflow.config.shape import (
 from orderflow.domain.policy import ImportCurrency, StorePolicy
 
 __all__ = [
+    "BreakerSettings",
     "ConfigError",
     "GlopalSettings",
+    "PaceSettings",
     "Reading",
     "SealSettings",
     "Secret",

@@ -14,15 +14,27 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.keys import Key, Kind, keys_of
-from orderflow.config.shape import GlopalSettings, SealSettings, Settings, ShopSettings, StoreSettings, WindowSettings
+from orderflow.config.shape import (
+    BreakerSettings,
+    GlopalSettings,
+    PaceSettings,
+    SealSettings,
+    Settings,
+    ShopSettings,
+    StoreSettings,
+    WindowSettings,
+)
 
 TABLES: Final[Mapping[str, type[Struct]]] = {
     "": Settings,
     "windows": WindowSettings,
+    "breaker": BreakerSettings,
     "seal": SealSettings,
     "stores.acme": StoreSettings,
     "stores.acme.glopal": GlopalSettings,
+    "stores.acme.glopal.pace": PaceSettings,
     "stores.acme.shop": ShopSettings,
+    "stores.acme.shop.pace": PaceSettings,
 }
 """Every table by its name, in the order of an example file; a store stands for all."""
 
