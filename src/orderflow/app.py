@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Dict
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from msgspec.structs import asdict
 
 from orderflow import config, erasure, recovery, shops
 from orderflow.audit import note, sealer, seals
@@ -45,7 +46,7 @@ from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
 from orderflow.projections.timeline import Timeline
 from orderflow.recovery import Seals, no_seals
-from orderflow.relay import Relay, Tenant, Windows
+from orderflow.relay import Breaker, Pace, Relay, Tenant, Windows
 from orderflow.store import embedded, epochs
 from orderflow.store.connect import connect
 from orderflow.store.durability import refuse
@@ -78,6 +79,7 @@ class App:
     windows: Windows
     workers: int
     poll_seconds: Dict[str, float]
+    breaker: Breaker = field(default_factory=Breaker)
     sealing: Sealing | None = None
     erasures: Erasures | None = None
     unsafe_server: tuple[str, ...] = ()
@@ -94,7 +96,7 @@ class App:
     def relay(self, number: int = 0) -> Relay:
         """A relay worker of this process. The clock goes on while the machine sleeps."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{number}"
-        return Relay(self.engine, self.vault, self.tenants, owner, boottime, windows=self.windows)
+        return Relay(self.engine, self.vault, self.tenants, owner, boottime, windows=self.windows, breaker=self.breaker)
 
 
 def returned(app: App) -> list[Receipt]:
@@ -137,7 +139,8 @@ def build(settings: Settings, url: str) -> App:
         vault=in_database(_vault(settings, keys_engine), engine),
         feeds={name: _feed(name, store) for name, store in settings.stores.items()},
         tenants={name: _tenant(name, store, settings) for name, store in settings.stores.items()},
-        windows=Windows(**{f: getattr(settings.windows, f) for f in settings.windows.__struct_fields__}),
+        windows=Windows(**asdict(settings.windows)),
+        breaker=Breaker(**asdict(settings.breaker)),
         workers=settings.workers,
         poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
         sealing=sealed_by,
@@ -298,7 +301,8 @@ def _tenant(name: str, store: StoreSettings, settings: Settings) -> Tenant:
         Destination.GLOPAL: glopal,
         Destination.SHOP: _shop(name, store, mapping, settings.windows.call),
     }
-    return Tenant(policy, connectors)
+    paces = {Destination.GLOPAL: store.glopal.pace, Destination.SHOP: store.shop.pace}
+    return Tenant(policy, connectors, {place: Pace(**asdict(pace)) for place, pace in paces.items()})
 
 
 def mapping_of(name: str, store: StoreSettings) -> Mapping:

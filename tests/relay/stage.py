@@ -30,10 +30,11 @@ from orderflow.orders import handle, load
 from orderflow.projections import catch_up
 from orderflow.projections.orders import Orders
 from orderflow.projections.planner import Planner
-from orderflow.relay import Call, Relay, Tenant, Windows
+from orderflow.relay import Breaker, Call, Pace, Relay, Tenant, Windows
 from orderflow.sandbox import App, Cut, Faults, Glopal, GlopalOptions, Request, Response, Shop, ShopOptions, deliver
-from orderflow.store import log
+from orderflow.store import gates, log
 from orderflow.store.connect import APP_ROLE, connect
+from orderflow.store.gates import Gate
 from orderflow.store.outbox import Row
 from orderflow.store.tables import attempts, outbox
 from orderflow.store.vault import Vault, open_vault
@@ -141,6 +142,8 @@ class Stage:
     glopal_options: GlopalOptions = field(default_factory=GlopalOptions)
     shop_options: ShopOptions = field(default_factory=ShopOptions)
     vault: Vault = VAULT
+    paces: dict[Destination, Pace] = field(default_factory=dict)
+    breaker: Breaker = field(default_factory=Breaker)
 
     def __post_init__(self) -> None:
         self.glopal = Glopal(clock=self.clock, rng=Random(self.store), options=self.glopal_options)
@@ -163,8 +166,8 @@ class Stage:
 
     def worker(self, owner: str, *others: Stage) -> Relay:
         """A worker for this store, and for those of `others`."""
-        tenants = {one.store: Tenant(one.policy, one.connectors) for one in (self, *others)}
-        return Relay(self.engine, self.vault, tenants, owner, self.clock.boottime, Longest(0), WINDOWS)
+        tenants = {one.store: Tenant(one.policy, one.connectors, one.paces) for one in (self, *others)}
+        return Relay(self.engine, self.vault, tenants, owner, self.clock.boottime, Longest(0), WINDOWS, self.breaker)
 
     # ---- what happens --------------------------------------------------------------------------------------------
 
@@ -210,6 +213,7 @@ class Stage:
         self.rest(worker)
         while self.clock.now < end:
             times = [max(row.next_at, row.lease_until or row.next_at) for row in self.rows() if not row.parked]
+            times += [gate.shut_until for gate in self.gates() if gate.shut_until is not None]
             self.clock.now = min([end, *(time for time in times if time > self.clock.now)])
             self.rest(worker)
 
@@ -296,6 +300,11 @@ class Stage:
     def row(self, order_id: str, effect: str) -> Any:
         [row] = self.rows(order_id, effect)
         return row
+
+    def gates(self) -> list[Gate]:
+        """The gates of its destinations, as far as anybody ever wrote one."""
+        with self.engine.begin() as conn:
+            return gates.standing(conn, self.store)
 
     def attempts(self, order_id: str, effect: str | None = None) -> list[Any]:
         """The lines about its calls."""

@@ -27,7 +27,7 @@ class Clock:
 def call(place: Destination = Destination.SHOP) -> Call:
     effect = Effect.REAP if place is Destination.SHOP else Effect.FETCH
     key = Key("s", "o", place.value, effect.value, 0)
-    row = Row(key, "planned", "", NOW, 0, 0, False, False, None, None, None, None, None, 1, "", NOW)  # noqa: FBT003
+    row = Row(key, "planned", "", NOW, 0, 0, False, False, None, None, None, None, None, 1, "", "live", NOW)  # noqa: FBT003
     return Call(row, "read", effect, 1, Subject("s", "o", "glopal:s:o"))
 
 

@@ -174,8 +174,8 @@ def test_the_order_of_a_read_comes_from_the_index(full):
             "SELECT * FROM orderflow.events WHERE store = 'acme' AND order_id = 'o5' AND version > 0 ORDER BY version",
             "SELECT position FROM orderflow.events WHERE store = 'acme' ORDER BY position DESC LIMIT 1",
             (
-                "SELECT * FROM orderflow.outbox WHERE store = 'acme' AND destination = 'shop' AND NOT parked "
-                "AND next_at <= now() ORDER BY next_at LIMIT 1"
+                "SELECT * FROM orderflow.outbox WHERE store = 'acme' AND destination = 'shop' AND lane = 'live' "
+                "AND NOT parked AND next_at <= now() ORDER BY next_at LIMIT 1"
             ),
         ):
             plan = _plan(conn, query)

@@ -18,7 +18,9 @@ from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
 from orderflow.config.shape import (
     AgeLimitSettings,
+    BreakerSettings,
     GlopalSettings,
+    PaceSettings,
     SealSettings,
     Settings,
     ShopKind,
@@ -30,8 +32,10 @@ from orderflow.domain.policy import LIMITED, ImportCurrency, StorePolicy
 
 __all__ = [
     "AgeLimitSettings",
+    "BreakerSettings",
     "ConfigError",
     "GlopalSettings",
+    "PaceSettings",
     "Reading",
     "SealSettings",
     "Secret",

@@ -16,7 +16,9 @@ from msgspec import Struct
 from orderflow.config.keys import Key, Kind, keys_of
 from orderflow.config.shape import (
     AgeLimitSettings,
+    BreakerSettings,
     GlopalSettings,
+    PaceSettings,
     SealSettings,
     Settings,
     ShopSettings,
@@ -27,10 +29,13 @@ from orderflow.config.shape import (
 TABLES: Final[Mapping[str, type[Struct]]] = {
     "": Settings,
     "windows": WindowSettings,
+    "breaker": BreakerSettings,
     "seal": SealSettings,
     "stores.acme": StoreSettings,
     "stores.acme.glopal": GlopalSettings,
+    "stores.acme.glopal.pace": PaceSettings,
     "stores.acme.shop": ShopSettings,
+    "stores.acme.shop.pace": PaceSettings,
     "stores.acme.age_limits": AgeLimitSettings,
 }
 """Every table by its name, in the order of an example file; a store stands for all."""

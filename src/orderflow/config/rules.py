@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.secret import Secret, exposed
-from orderflow.config.shape import SealSettings, Settings, StoreSettings, WindowSettings
+from orderflow.config.shape import BreakerSettings, SealSettings, Settings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, Mode
 from orderflow.store.durability import RISKS
 
@@ -39,6 +39,9 @@ def broken(place: str, table: Struct) -> Iterator[str]:
         case WindowSettings(retry=retry, longest=longest):
             if retry > longest:
                 yield f"{place}.retry: got {retry:g}, expected at most {place}.longest, {longest:g}"
+        case BreakerSettings(first=first, longest=longest):
+            if first > longest:
+                yield f"{place}.first: got {first:g}, expected at most {place}.longest, {longest:g}"
         case StoreSettings(import_currency=ImportCurrency.BASE, base_currency=base):
             if base is None:
                 yield f'{place}.base_currency: is missing: import_currency = "base" needs the store\'s own, such as EUR'

@@ -24,6 +24,17 @@ def _is(about: str, example: str | None = None, **limits: Any) -> Meta:
     return Meta(description=about, examples=[example] if example else None, **limits)
 
 
+class PaceSettings(Struct, frozen=True):
+    """How fast a destination is called, by all workers together. What its answers say of a rate limit is kept, too."""
+
+    min_interval: Annotated[
+        float, _is("seconds from the beginning of one call to the next; 0 leaves it to the destination", ge=0, le=3600)
+    ] = 0.0
+    at_once: Annotated[
+        int | None, _is("calls that go on at the same time; as many as there are workers without it", "4", ge=1, le=64)
+    ] = None
+
+
 class GlopalSettings(Struct, frozen=True):
     """Glopal's API for one store."""
 
@@ -61,6 +72,7 @@ class GlopalSettings(Struct, frozen=True):
         Path | None,
         _is("a file that says where things stand in order details, see [assumed](glopal-assumptions.md)", "acme.toml"),
     ] = None
+    pace: Annotated[PaceSettings, _is("how fast Glopal is called about single orders")] = PaceSettings()
 
 
 class ShopKind(StrEnum):
@@ -82,6 +94,7 @@ class ShopSettings(Struct, frozen=True):
     ] = ShopKind.CONTRACT
     unique_reference: Annotated[bool, _is("the shop refuses a second order with the same reference")] = False
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
+    pace: Annotated[PaceSettings, _is("how fast the shop is called")] = PaceSettings()
 
 
 class AgeLimitSettings(Struct, frozen=True):
@@ -146,6 +159,21 @@ class WindowSettings(Struct, frozen=True):
     look_up: Annotated[float, _is("first look-up after a lost reply", gt=0, le=3600)] = 2.0
     retry: Annotated[float, _is("first pause before another attempt; grows fourfold, with jitter", gt=0, le=3600)] = 5.0
     longest: Annotated[float, _is("no pause is longer", gt=0, le=86400)] = 3600.0
+
+
+class BreakerSettings(Struct, frozen=True):
+    """When a destination counts as down, so that nobody calls it but one call that tries now and then.
+
+    [Pacing and breakers](../explanation/pacing-and-breakers.md) says what counts.
+    """
+
+    failures: Annotated[int, _is("it opens only after so many failures", ge=1, le=10000)] = 10
+    rate: Annotated[float, _is("and only if they are this share of all calls since the first one", gt=0, le=1)] = 0.7
+    within: Annotated[float, _is("seconds; failures count together that long", gt=0, le=3600)] = 60.0
+    first: Annotated[
+        float, _is("seconds until the first call tries again; doubles each time it fails", gt=0, le=3600)
+    ] = 30.0
+    longest: Annotated[float, _is("seconds; no longer than that between two that try", gt=0, le=86400)] = 900.0
 
 
 class SealSettings(Struct, frozen=True):
@@ -228,4 +256,5 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = ()
     workers: Annotated[int, _is("calls that one `orderflow work` makes at a time", ge=1, le=64)] = 4
     windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()
+    breaker: Annotated[BreakerSettings, _is("when a destination counts as down")] = BreakerSettings()
     seal: Annotated[SealSettings, _is("seals of the logs")] = SealSettings()

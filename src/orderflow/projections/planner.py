@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 import sqlalchemy as sa
 
@@ -21,7 +22,7 @@ from orderflow.orders import load
 from orderflow.projections.steps import Step
 from orderflow.store import outbox, progress
 from orderflow.store.log import INTAKE
-from orderflow.store.outbox import Key, Planned, Replanned, Row
+from orderflow.store.outbox import LIVE, REDRIVE, Key, Planned, Replanned, Row
 
 
 class Planner:
@@ -111,7 +112,7 @@ def _plan_one(
         if row.state != "planned":
             if not _under_way(order, row.key):
                 # Its end was learnt past the row: the relay takes it out.
-                changes.changed.append(Replanned(row.key, row.now, row.parked, row.shadow, row.reason))
+                changes.changed.append(_again(row, row.now))
         elif one is not None and one.target == row.target:
             changes.changed.extend(_kept(row, one, policy, news))
         elif row.attempt == 0:
@@ -119,7 +120,7 @@ def _plan_one(
             if one is not None:
                 changes.planned.append(_new(row.key, one, policy, news))
         else:  # the relay closes it
-            changes.changed.append(Replanned(row.key, row.now, parked=False, shadow=row.shadow, reason=row.reason))
+            changes.changed.append(_again(row, row.now, parked=False))
     changes.planned.extend(_new(key, one, policy, news) for key, one in due.items())
 
 
@@ -131,13 +132,20 @@ def _under_way(order: Order, key: Key) -> bool:
 def _kept(row: Row, one: Due, policy: StorePolicy, news: Sequence[Step]) -> list[Replanned]:
     """A failing read keeps its back-off; otherwise the fold says when. What is parked stays so until it is freed."""
     next_at = max(one.not_before, row.next_at) if row.failures else one.not_before
+    lane = _lane(news, row.lane)
     if news and _freed(row, policy, news):
-        return [Replanned(row.key, next_at, parked=False, shadow=policy.shadow, reason="")]
+        return [_again(row, next_at, parked=False, shadow=policy.shadow, reason="", lane=_lane(news))]
     if row.parked and news and policy.shadow:  # the relay looks whether the request has changed
-        return [Replanned(row.key, next_at, parked=False, shadow=row.shadow, reason=row.reason)]
-    if next_at != row.next_at:
-        return [Replanned(row.key, next_at, row.parked, row.shadow, row.reason)]
+        return [_again(row, next_at, parked=False)]
+    if next_at != row.next_at or (lane == LIVE and row.lane != LIVE):
+        return [_again(row, next_at, lane=lane)]
     return []
+
+
+def _again(row: Row, next_at: datetime, **changed: Any) -> Replanned:
+    """The row as it stands but for its time and what is `changed`."""
+    stands = {name: getattr(row, name) for name in ("parked", "shadow", "reason", "lane")}
+    return Replanned(row.key, next_at, **stands | changed)
 
 
 def _freed(row: Row, policy: StorePolicy, news: Sequence[Step]) -> bool:
@@ -160,7 +168,15 @@ def _new(key: Key, one: Due, policy: StorePolicy, news: Sequence[Step]) -> Plann
     """A new row. Reads change nothing in the world, so they are neither parked nor in shadow."""
     reads = one.effect.reads
     parked, shadow = not reads and not news, not reads and policy.shadow
-    return Planned(key, one.target, reads, one.not_before, parked, shadow)
+    return Planned(key, one.target, reads, one.not_before, parked, shadow, _lane(news))
+
+
+def _lane(news: Sequence[Step], standing: str = LIVE) -> str:
+    """What a redrive of many orders frees or makes due has a lane of its own; what is asked for singly is live."""
+    asked = [step.event for step in news if isinstance(step.event, RetryRequested)]
+    if not asked:
+        return standing
+    return REDRIVE if all(one.plan for one in asked) else LIVE
 
 
 def _key(store: str, order_id: str, due: Due) -> Key:

@@ -36,7 +36,7 @@ from orderflow.relay.work import Turn
 from orderflow.store import epochs, progress
 from orderflow.store.connect import transact
 from orderflow.store.epochs import Recovery
-from orderflow.store.outbox import Key, Row
+from orderflow.store.outbox import LIVE, Key, Row
 from orderflow.store.vault import keys_of
 
 LOST: Final = "what was sent was lost with the log"
@@ -123,6 +123,7 @@ def _row(key: Key, now: datetime) -> Row:
         counts_from=None,
         fence=0,
         reason="recovery",
+        lane=LIVE,
         now=now,
     )
 

@@ -8,12 +8,27 @@ between any two of them is safe: an intent without outcome is *unknown* and will
 threads; the simulation does so out of step.
 """
 
+from orderflow.relay.breaker import Breaker
 from orderflow.relay.call import perform
 from orderflow.relay.intent import prepare
 from orderflow.relay.outcome import observed, settle
+from orderflow.relay.pacing import Pace
 from orderflow.relay.work import Call, Relay, Reply, Tenant, Windows
 
-__all__ = ["Call", "Relay", "Reply", "Tenant", "Windows", "observed", "perform", "prepare", "settle", "step"]
+__all__ = [
+    "Breaker",
+    "Call",
+    "Pace",
+    "Relay",
+    "Reply",
+    "Tenant",
+    "Windows",
+    "observed",
+    "perform",
+    "prepare",
+    "settle",
+    "step",
+]
 
 
 def step(relay: Relay, most: int = 1) -> bool:

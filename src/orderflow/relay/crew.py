@@ -21,7 +21,7 @@ from orderflow.relay.work import Call, Relay, Reply
 from orderflow.store import leases
 from orderflow.store.bell import Bell, Topic
 from orderflow.store.connect import named, transact
-from orderflow.store.leases import Place
+from orderflow.store.gates import Place
 from orderflow.store.outbox import Row
 
 _log = logging.getLogger("orderflow")

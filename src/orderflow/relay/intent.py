@@ -21,6 +21,7 @@ from orderflow.domain.events import EffectClosed, EffectExhausted, EffectIntende
 from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import Fact, load_all
+from orderflow.relay import gateway
 from orderflow.relay.moves import carry_out
 from orderflow.relay.request import built, equipped, price, sealed_request
 from orderflow.relay.rows import follow
@@ -28,7 +29,8 @@ from orderflow.relay.shadow import show
 from orderflow.relay.work import Call, Move, Relay, Turn, ended, stands
 from orderflow.store import leases
 from orderflow.store.connect import transact
-from orderflow.store.leases import Place
+from orderflow.store.gates import Place
+from orderflow.store.leases import Share
 from orderflow.store.outbox import Row
 from orderflow.store.vault import mac
 
@@ -37,26 +39,30 @@ _log = logging.getLogger("orderflow")
 T = TypeVar("T")
 
 
-def prepare(relay: Relay, most: int = 1, places: Sequence[Place] | None = None) -> list[Call | Row]:
+def prepare(
+    relay: Relay, most: int = 1, places: Sequence[Place] | None = None, share: Share | None = None
+) -> list[Call | Row]:
     """Lease up to `most` rows of one destination of a store and get ready to act on them, in one transaction.
 
     Of each: a `Call`, or the row itself if that was all; empty if nothing is due. The destination is the first of
-    `places` (all of the relay's without) that has rows due. Where news about an order came in between, nothing was done
+    `places` (all of the relay's without) that has rows due and may be called; `share` is what other lanes than *live*
+    get of it. Where news about an order came in between, nothing was done
     about it, and its row comes up again.
     """
     started = relay.boottime()
     among = relay.places if places is None else places
     while True:
-        prepared = transact(relay.engine, lambda conn: _prepare(conn, relay, most, among, started))
+        prepared = transact(relay.engine, lambda conn: _prepare(conn, relay, most, among, share, started))
         if prepared is not None:
             return prepared
 
 
 def _prepare(
-    conn: sa.Connection, relay: Relay, most: int, places: Sequence[Place], started: float
+    conn: sa.Connection, relay: Relay, most: int, places: Sequence[Place], share: Share | None, started: float
 ) -> list[Call | Row] | None:
     """None if there was news about every order."""
-    rows = leases.lease(conn, relay.owner, relay.windows.lease, places, most)
+    passage = gateway.lease(conn, relay, most, places, share)
+    rows = passage.rows
     if not rows:
         return []
     store = rows[0].key.store
@@ -73,7 +79,7 @@ def _prepare(
     raced = carry_out(conn, relay, store, moves, give_back=True)
     if len(raced) == len(moves):
         return None
-    return [move.call or move.turn.row for move in moves if move not in raced]
+    return gateway.begin(conn, relay, passage.gate, [move.call or move.turn.row for move in moves if move not in raced])
 
 
 def _look_at(turn: Turn) -> Move | Due:

@@ -26,7 +26,7 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.order import Phase
 from orderflow.orders import Fact, load_all
-from orderflow.relay import attempts
+from orderflow.relay import attempts, gateway
 from orderflow.relay.moves import carry_out
 from orderflow.relay.rows import asked_wait, follow
 from orderflow.relay.work import POLICY, Call, Move, Relay, Reply, Turn, slot_for
@@ -43,7 +43,7 @@ def settle(relay: Relay, done: Sequence[tuple[Call, Reply]]) -> None:
     What was learnt under a stale fence is recorded all the same; the row belongs to somebody else and is not touched.
     Where news about an order came in between, its call is settled anew, the others are not held up.
     """
-    waiting = list(done)
+    waiting, heard = list(done), set[int]()
     while waiting:
         store = waiting[0][0].row.key.store
         batch: dict[str, tuple[Call, Reply]] = {}
@@ -51,17 +51,30 @@ def settle(relay: Relay, done: Sequence[tuple[Call, Reply]]) -> None:
             if call.row.key.store == store:
                 batch.setdefault(call.row.key.order_id, (call, reply))
         together = list(batch.values())
-        raced = transact(relay.engine, partial(_settle, relay=relay, store=store, done=together))
+        news = [one for one in together if id(one[0]) not in heard]
+        raced, said = transact(relay.engine, partial(_settle, relay=relay, store=store, done=together, news=news))
+        gateway.say(said)
+        heard |= {id(call) for call, _ in together}
         settled = {id(call) for call, _ in together} - raced
         waiting = [(call, reply) for call, reply in waiting if id(call) not in settled]
 
 
-def _settle(conn: sa.Connection, *, relay: Relay, store: str, done: Sequence[tuple[Call, Reply]]) -> set[int]:
-    """The calls, by their identity, whose orders have grown meanwhile."""
+def _settle(
+    conn: sa.Connection,
+    *,
+    relay: Relay,
+    store: str,
+    done: Sequence[tuple[Call, Reply]],
+    news: Sequence[tuple[Call, Reply]],
+) -> tuple[set[int], list[str]]:
+    """The calls, by their identity, whose orders have grown meanwhile; and what is to be said of gates.
+
+    `news` are those that the gates have not heard yet.
+    """
     held = leases.hold(conn, store, [call.row for call, _ in done])
     orders = load_all(conn, store, [call.row.key.order_id for call, _ in done])
     found = []
-    for call, reply in done:
+    for call, reply in [(call, gateway.excused(call, reply)) for call, reply in done]:
         row = held.rows.get(call.row.key, call.row)
         turn = Turn(relay, row, orders[row.key.order_id])
         found.append((turn, call, reply, _facts(turn, call, reply, held.now)))
@@ -79,8 +92,9 @@ def _settle(conn: sa.Connection, *, relay: Relay, store: str, done: Sequence[tup
         moves.append(move)
         calls[id(move)] = call
     _pause_what_closed(conn, done)
+    said = gateway.hear(conn, relay, store, news, held.watched, held.now)  # before the log's lock, as the pauses
     raced = carry_out(conn, relay, store, moves, give_back=False)
-    return {id(calls[id(move)]) for move in raced}
+    return {id(calls[id(move)]) for move in raced}, said
 
 
 def holds_fence(held: Held, row: Row) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from orderflow.relay.work import Call, Reply
-from orderflow.store.leases import Place
+from orderflow.store.gates import Place
 
 _MOMENT: Final = 0.2
 """Seconds: what is prepared ahead of the callers is begun within so long."""

@@ -19,7 +19,10 @@ from orderflow.domain.events import Destination, Effect
 from orderflow.domain.order import Order, Slot
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import Fact, ahead
-from orderflow.store.leases import Change, Place
+from orderflow.relay.breaker import Breaker
+from orderflow.relay.pacing import FREE, Pace
+from orderflow.store.gates import Place
+from orderflow.store.leases import Change
 from orderflow.store.outbox import Row
 from orderflow.store.vault import Key, Vault
 
@@ -29,10 +32,11 @@ POLICY: Final = "orderflow"
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One store as the relay knows it: its policy and its connectors."""
+    """One store as the relay knows it: its policy, its connectors, and the pace of each where one is set."""
 
     policy: StorePolicy
     connectors: Mapping[Destination, Connector]
+    paces: Mapping[Destination, Pace] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,12 @@ class Relay:
     boottime: Callable[[], float]
     rng: random.Random = field(default_factory=random.Random)
     windows: Windows = field(default_factory=Windows)
+    breaker: Breaker = field(default_factory=Breaker)
+
+    def pace(self, place: Place) -> Pace:
+        """How fast a destination may be called by settings."""
+        store, destination = place
+        return self.tenants[store].paces.get(Destination(destination), FREE)
 
     @property
     def places(self) -> list[Place]:
@@ -165,7 +175,8 @@ def slot_for(order: Order, row: Row) -> Slot | None:
 class Call:
     """What to do outside any transaction. `kind` is send, look_up or read; `deadline` is on the relay's boottime.
 
-    `asked_after` is the order's last position when the call was prepared.
+    `asked_after` is the order's last position when the call was prepared. `probe`: it tries for all whether its
+    destination is back, so that a failure is none of the order's own.
     """
 
     row: Row
@@ -176,6 +187,7 @@ class Call:
     request: bytes | None = None
     attempt: int = 0
     deadline: float = 0.0
+    probe: bool = False
 
 
 @dataclass(frozen=True, slots=True)

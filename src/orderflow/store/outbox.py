@@ -17,6 +17,11 @@ import sqlalchemy as sa
 from orderflow.store.arrays import texts
 from orderflow.store.direct import fetch
 
+LIVE: Final = "live"
+"""The lane of what news brought. No other lane may keep it waiting."""
+REDRIVE: Final = "redrive"
+"""The lane of what a person had done to many orders at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -51,6 +56,7 @@ class Row:
     counts_from: datetime | None
     fence: int
     reason: str
+    lane: str
     now: datetime
 
 
@@ -83,6 +89,7 @@ class Planned:
     next_at: datetime
     parked: bool = False
     shadow: bool = False
+    lane: str = LIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,7 @@ class Replanned:
     parked: bool
     shadow: bool
     reason: str
+    lane: str = LIVE
 
 
 def rows_of_many(conn: sa.Connection, store: str, order_ids: Sequence[str]) -> dict[str, list[Row]]:
@@ -133,7 +141,8 @@ _GIVEN: Final = "json_populate_recordset(CAST(NULL AS orderflow.outbox), CAST(:r
 _REMOVE: Final = sa.text(f"DELETE FROM orderflow.outbox o USING {_GIVEN} WHERE {_SAME}")
 _REPLAN: Final = sa.text(
     f"""
-    UPDATE orderflow.outbox o SET next_at = n.next_at, parked = n.parked, shadow = n.shadow, reason = n.reason
+    UPDATE orderflow.outbox o SET next_at = n.next_at, parked = n.parked, shadow = n.shadow, reason = n.reason,
+        lane = n.lane
     FROM {_GIVEN} WHERE {_SAME}
     """
 )
@@ -148,14 +157,17 @@ _PLAN: Final = sa.text(
 
 _NEXT_TIME: Final = sa.text(
     """
-    SELECT min(greatest(next_at, lease_until)) FROM orderflow.outbox
-    WHERE NOT parked AND (CAST(:store AS text) IS NULL OR store = :store)
+    SELECT min(greatest(o.next_at, o.lease_until, (
+        SELECT CASE WHEN g.shut_until > orderflow.wall_clock() THEN g.shut_until END FROM orderflow.gates g
+        WHERE g.store = o.store AND g.destination = o.destination ORDER BY g.seq DESC LIMIT 1)))
+    FROM orderflow.outbox o
+    WHERE NOT o.parked AND (CAST(:store AS text) IS NULL OR o.store = :store)
     """
 )
 
 
 def next_time(conn: sa.Connection, store: str | None = None) -> datetime | None:
-    """When the next row will want attention."""
+    """When the next row will want attention, and its destination will take it."""
     found: datetime | None = conn.scalar(_NEXT_TIME, {"store": store})
     return found
 

@@ -163,6 +163,31 @@ pauses = sa.Table(
     sa.PrimaryKeyConstraint("store", "scope"),
 )
 
+gates = sa.Table(
+    "gates",
+    metadata,
+    _text("store"),
+    _text("destination"),
+    _number("seq", "inserted and trimmed, the newest counts; none: nothing was ever amiss there"),
+    _at("shut_until", "no row is leased before", null=True),
+    sa.Column("guarded", sa.Boolean, nullable=False, doc="rows are leased one process at a time"),
+    sa.Column("watched", sa.Boolean, nullable=False, doc="what comes back is taken note of"),
+    _text("reason", "what was heard last that shut it"),
+    _at("rest_until", "it wants to be left alone until then", null=True),
+    sa.Column("rests", sa.Integer, nullable=False, doc="times in a row that it said 429"),
+    sa.Column("spacing", sa.Double, nullable=False, doc="seconds between calls, as learnt from its answers"),
+    _at("started_at", "when a call was last begun, where that matters", null=True),
+    sa.Column("in_flight", pg.ARRAY(_time), nullable=False, doc="ends of the leases under which it is called now"),
+    _at("broken_until", "the breaker is open; one call may try from then on", null=True),
+    sa.Column("broken_for", sa.Double, nullable=False, doc="seconds that the breaker was opened for last"),
+    _at("probe_until", "end of the lease of that one call", null=True),
+    _at("watched_from", "the first failure of those counted", null=True),
+    sa.Column("failures", sa.Integer, nullable=False, doc="calls since then that say it is down"),
+    sa.Column("calls", sa.Integer, nullable=False, doc="all calls since then"),
+    _at("at"),
+    sa.PrimaryKeyConstraint("store", "destination", "seq"),
+)
+
 outbox = sa.Table(
     "outbox",
     metadata,
@@ -201,9 +226,10 @@ sa.Index(
     postgresql_where=sa.text("state IN ('intent', 'unknown')"),
 )
 sa.Index(
-    "outbox_due",
+    "outbox_ready",
     outbox.c.store,
     outbox.c.destination,
+    outbox.c.lane,
     outbox.c.next_at,
     postgresql_where=sa.text("NOT parked"),
 )
