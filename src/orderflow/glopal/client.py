@@ -43,7 +43,7 @@ class Endpoint:
     """One address and the credentials for it; thread-safe. Raises ValueError for an address or key that cannot be.
 
     `transport` replaces the network (tests, simulations, proxies); `total_seconds` bounds a call from connecting to the
-    last byte of the answer; `tls` trusts other roots than the usual ones. The key goes along as `Authorization: Bearer`,
+    last byte of the answer; `tls` trusts other roots than the usual ones. The key goes as `Authorization: Bearer`,
     or bare in the header `key_header`.
     """
 
