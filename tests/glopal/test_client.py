@@ -157,6 +157,21 @@ def test_the_key_is_nowhere_but_in_its_header() -> None:
     client.close()
 
 
+def test_the_key_goes_bare_in_a_header_of_its_own() -> None:
+    seen: list[sandbox.Request] = []
+
+    def app(request: sandbox.Request) -> sandbox.Response:
+        seen.append(request)
+        return sandbox.Response(200, b"{}")
+
+    with sandbox.serve(app) as server:
+        endpoint = Endpoint(server.url, KEY, key_header="x-access-token")
+        endpoint.exchange("GET", "/")
+        endpoint.close()
+    assert seen[0].headers["x-access-token"] == KEY
+    assert "authorization" not in seen[0].headers
+
+
 def test_cookies_are_not_kept() -> None:
     seen: list[httpx.Headers] = []
 

@@ -103,7 +103,13 @@ def standing(order: Order, policy: StorePolicy) -> dict[str, Any]:
         "currency": details.currency if details else None,
         "environment": details.environment if details else None,
         "shop_orders": [
-            {"id": s.shop_id, "number": s.number, "state": s.state, "recorded": s.shop_id == order.shop.recorded}
+            {
+                "id": s.shop_id,
+                "real_id": s.real_id or None,
+                "number": s.number,
+                "state": s.state,
+                "recorded": s.shop_id == order.shop.recorded,
+            }
             for s in order.shop.seen
         ],
         "accept_asked_with": _ids(order.accept_ids),

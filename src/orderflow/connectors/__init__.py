@@ -42,9 +42,10 @@ class Capabilities:
 class Task:
     """What is to be done for one order. `reference` is ours (`glopal:{store}:{order_id}`), kept in the destination.
 
-    `seen` is the state of the shop order `target` as we know it; `details` the bytes of the newest fetched details
-    (for drafts), which enter the shop converted to `base` if that is given, and come to `total` as they were recorded;
-    `amount` and `currency` are for refunds, `reason` for cancellations and withdrawals.
+    `seen` is the state of the shop order `target` as we know it, `real_id` its id as a real order, if that is another.
+    `details` are the bytes of the newest fetched details (for drafts), which enter the shop converted to `base` if that
+    is given, and come to `total` as they were recorded; `amount` and `currency` are for refunds, `reason` for
+    cancellations and withdrawals.
     """
 
     effect: Effect
@@ -53,6 +54,7 @@ class Task:
     reference: str
     target: str = ""
     seen: ShopState | None = None
+    real_id: str = ""
     ids: Ids | None = None
     details: bytes | None = field(default=None, repr=False)
     base: Base | None = None

@@ -185,7 +185,7 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     if _unnumbered(order, own, policy) and not away:
         text = f"shop order {own.shop_id} has no number, without which Glopal takes no acceptance"
         yield Attention(
-            "no_number", Of.NO_NUMBER, text, order.position, (f"accept {own.shop_id}",), subject=own.shop_id
+            "no_number", Of.NO_NUMBER, text, order.position, (f"accept {own.ids.order_id}",), subject=own.shop_id
         )
     if own.state is ShopState.ORDER and order.outdated and _may_accept(order, policy) and not away:
         text = f"shop order {own.shop_id} was made for {order.drafted}, Glopal's total is {order.total} now"
@@ -194,7 +194,7 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
             Of.TOTAL_CHANGED,
             text,
             order.position,
-            ("cancel", f"accept {own.shop_id}"),
+            ("cancel", f"accept {own.ids.order_id}"),
             subject=f"{own.shop_id} {order.total}",
         )
     others = [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
@@ -207,8 +207,8 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
             ("cancel",),
             subject=" ".join(others),
         )
-    if order.accept_ids is not None and order.accepted is None and own.shop_id != order.accept_ids.order_id:
-        text = f"accept was asked for with {order.accept_ids}, our shop order is {own.shop_id}"
+    if order.accept_ids is not None and order.accepted is None and own.ids.order_id != order.accept_ids.order_id:
+        text = f"accept was asked for with {order.accept_ids}, our shop order is {own.ids.order_id}"
         yield Attention("ids_differ", Of.IDS_DIFFER, text, order.position, ("cancel",), subject=own.shop_id)
 
 

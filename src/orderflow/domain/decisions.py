@@ -187,8 +187,8 @@ def _accept(order: Order, command: Accept) -> tuple[Decision, ...]:
     if known is not None:
         raise IllegalTransition(order, command, f"other ids are known: {known}")
     own = order.shop.own
-    if own is not None and own.state is not ShopState.GONE and own.shop_id != command.ids.order_id:
-        raise IllegalTransition(order, command, f"our shop order is {own.shop_id}")
+    if own is not None and own.state is not ShopState.GONE and own.ids.order_id != command.ids.order_id:
+        raise IllegalTransition(order, command, f"our shop order is {own.ids.order_id}")
     if order.external == command.ids:
         return ()
     if order.status in (Status.NEW, Status.CANCELLED):

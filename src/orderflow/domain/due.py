@@ -181,12 +181,12 @@ def accept_ids(order: Order, policy: StorePolicy) -> Ids | None:
         return None
     own = order.shop.own
     if order.accept_ids is not None:
-        same = own is None or (own.state is not ShopState.GONE and own.shop_id == order.accept_ids.order_id)
+        same = own is None or (own.state is not ShopState.GONE and own.ids.order_id == order.accept_ids.order_id)
         return order.accept_ids if same else None
     if own is None or own.state is not ShopState.ORDER or not own.number or policy.mode is Mode.OBSERVE:
         return None
     early = policy.early_accept or order.status is Status.READY
-    return Ids(own.shop_id, own.number) if early and not order.outdated else None
+    return own.ids if early and not order.outdated else None
 
 
 def _due(order: Order, effect: Effect, target: str = "", ids: Ids | None = None) -> Due:

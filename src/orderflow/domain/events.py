@@ -94,12 +94,22 @@ class Ids:
 @quick
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One shop order as a reply or a look-up showed it. `promoted`: it has been a real order at some time."""
+    """One shop order as a reply or a look-up showed it. `promoted`: it has been a real order at some time.
+
+    `shop_id` is what we go by, from draft to order. `real_id`: the real order's own id at a shop that gives it another
+    one than its draft had; empty elsewhere, and before the promotion.
+    """
 
     shop_id: str
     number: str
     state: ShopState
     promoted: bool = False
+    real_id: str = ""
+
+    @property
+    def ids(self) -> Ids:
+        """The merchant's own id and number of it: what Glopal is to accept a real order with."""
+        return Ids(self.real_id or self.shop_id, self.number)
 
 
 # --- facts: Glopal's ------------------------------------------------------------------------------------------------

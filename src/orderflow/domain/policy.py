@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from orderflow.domain.events import Effect, HoldReason, Ids, Position
+from orderflow.domain.events import Effect, HoldReason, Position
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Hold, Order
 
@@ -97,7 +97,7 @@ def is_foreign(order: Order, policy: StorePolicy) -> bool:
     if order.external is None or policy.mode is Mode.OBSERVE:
         return False
     own = order.shop.own
-    ours = [order.accept_ids, Ids(own.shop_id, own.number) if own is not None else None]
+    ours = [order.accept_ids, own.ids if own is not None else None]
     return order.external not in ours
 
 

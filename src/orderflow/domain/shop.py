@@ -1,12 +1,13 @@
 """What is known of an order's counterparts in the shop: the recorded one, and strays.
 
-It never forgets a shop id and never moves one backwards: begun < draft < order < gone.
+It never forgets a shop id, never moves one backwards (begun < draft < order < gone), and never changes the real order's
+id once it is known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orderflow.domain.events import ShopState, Sighting
 from orderflow.domain.quick import quick
@@ -83,9 +84,10 @@ def _merge(old: Sighting | None, new: Sighting) -> Sighting:
     """Both together: `old` itself if `new` shows nothing new."""
     promoted = new.promoted or new.state is _ORDER or (old is not None and old.promoted)
     if old is None:
-        return new if new.promoted is promoted else Sighting(new.shop_id, new.number, new.state, promoted)
+        return new if new.promoted is promoted else replace(new, promoted=promoted)
     newer = _RANK[new.state] >= _RANK[old.state]
     number, state = (new.number or old.number, new.state) if newer else (old.number, old.state)
-    if state is old.state and number == old.number and promoted is old.promoted:
+    real_id = old.real_id or new.real_id
+    if state is old.state and number == old.number and promoted is old.promoted and real_id == old.real_id:
         return old
-    return Sighting(old.shop_id, number, state, promoted)
+    return Sighting(old.shop_id, number, state, promoted, real_id)

@@ -1,7 +1,7 @@
 """Speaks HTTP: `Endpoint` carries single calls to one address, `Client` is Glopal's Order API on top of it.
 
 It never retries, never follows a redirect, never raises for what the other side does, and never lets the key out but in
-the Authorization header.
+the header that it belongs to.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Endpoint:
     """One address and the credentials for it; thread-safe. Raises ValueError for an address or key that cannot be.
 
     `transport` replaces the network (tests, simulations, proxies); `total_seconds` bounds a call from connecting to the
-    last byte of the answer; `tls` trusts other roots than the usual ones.
+    last byte of the answer; `tls` trusts other roots than the usual ones. The key goes as `Authorization: Bearer`,
+    or bare in the header `key_header`.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Endpoint:
         base_url: str,
         key: str,
         *,
+        key_header: str | None = None,
         transport: httpx.BaseTransport | None = None,
         tls: ssl.SSLContext | None = None,
         connect_seconds: float = 5.0,
@@ -59,7 +61,7 @@ class Endpoint:
         self._base = _base(base_url)
         if not _KEY.fullmatch(key):
             raise ValueError("the key must be visible ASCII characters without spaces")
-        self._authorization = f"Bearer {key}"
+        self._credentials = {key_header: key} if key_header else {"authorization": f"Bearer {key}"}
         self._transport = transport or _Network(self._base, tls)
         self._traces = isinstance(self._transport, _Network | httpx.HTTPTransport)
         self.connect_seconds = connect_seconds
@@ -110,7 +112,7 @@ class Endpoint:
             "accept": "application/json",
             "accept-encoding": "identity",
             "user-agent": "orderflow",
-            "authorization": self._authorization,
+            **self._credentials,
             **({"content-type": "application/json"} if body else {}),
             **headers,
         }

@@ -55,7 +55,7 @@ def row_of(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict
         "held": sorted(hold.reason.value for hold in held(order, policy)),
         "attention": sorted({one.kind for one in attention(order, policy)}),
         "confirmed": order.confirmed,
-        "shop_order_id": own.shop_id if own else None,
+        "shop_order_id": own.ids.order_id if own else None,
         "shop_number": own.number if own else None,
         "shop_state": own.state.value if own else None,
         "external_order_id": external.order_id if external else None,

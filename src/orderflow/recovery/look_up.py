@@ -24,7 +24,6 @@ from orderflow.domain.events import (
     EffectIntended,
     EffectUnknown,
     Event,
-    Ids,
     ShopState,
 )
 from orderflow.domain.order import Order
@@ -228,6 +227,6 @@ def _draft(before: Order, after: Order, policy: StorePolicy, lost: _Lost) -> Ite
 def _accept(after: Order) -> Iterator[Event]:
     """Glopal shows our own ids, so our accept was delivered: from then on ACCEPTED is waited for."""
     own = after.shop.own
-    ours = (after.accept_ids, None if own is None else Ids(own.shop_id, own.number))
+    ours = (after.accept_ids, None if own is None else own.ids)
     if after.external is not None and after.external in ours and after.accepted is None and after.glopal_slot is None:
         yield EffectDelivered(Effect.ACCEPT, after.generation(Effect.ACCEPT), 1)

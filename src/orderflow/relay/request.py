@@ -137,6 +137,7 @@ def _task(turn: Turn, due: Due) -> Task:
         reference=turn.reference,
         target=due.target,
         seen=seen.state if seen is not None else inserted,
+        real_id=seen.real_id if seen is not None else "",
         ids=due.ids,
         details=_details(turn) if due.effect is Effect.DRAFT else None,
         base=_base(turn) if due.effect is Effect.DRAFT else None,
