@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from orderflow.domain.aftercare import after_sale
+from orderflow.domain.asking import poll_at
 from orderflow.domain.due import fetch_due_at
 from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.machine import Status
@@ -34,7 +36,7 @@ def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
     return (
         *_holds(order, policy),
         *_parked(order),
-        *_refund(order),
+        *(Attention(*told) for told in after_sale(order, policy)),
         *_shop(order, policy),
         *_silence(order, policy),
     )
@@ -70,14 +72,6 @@ def _parked(order: Order) -> Iterator[Attention]:
             parked.position,
             commands,
         )
-
-
-def _refund(order: Order) -> Iterator[Attention]:
-    """A refund made is not to be told from one made elsewhere, so this one never resolves itself."""
-    slot = order.glopal_slot
-    if slot is not None and slot.effect is Effect.REFUND and slot.unknown:
-        text = f"nobody can tell whether refund {slot.target} was made: look it up at Glopal"
-        yield Attention("unknown_refund", text, order.position)
 
 
 def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
@@ -151,9 +145,11 @@ def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
 
 
 def asks(order: Order, policy: StorePolicy) -> bool:
-    """Is a fetch coming that is more than the routine one at the age limit?"""
+    """Is a fetch coming that is more than the routine ones: at the age limit, and for open returns?"""
     fetch = fetch_due_at(order, policy)
-    limit = policy.age_limits.get(order.status)
     if fetch is None or order.answered_at is None:
         return fetch is not None
-    return limit is None or fetch < order.answered_at + limit
+    limit = policy.age_limits.get(order.status)
+    routine = [] if limit is None else [order.answered_at + limit]
+    routine += [at for one in order.returns if (at := poll_at(order, policy, one)) is not None]
+    return not routine or fetch < min(routine)

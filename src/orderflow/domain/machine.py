@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
-from transitions import Machine as Machine  # `domain.returns` has one, too
+from transitions import Machine
 
 VERSION: Final = 3
 """Version of the table and of the fold built on it. Raise it when history would be judged differently."""
@@ -83,11 +83,14 @@ TABLE: Final[dict[Status, tuple[Verdict, Verdict, Verdict, Verdict, Verdict]]] =
 }
 
 
+Built: TypeAlias = Machine
+"""A table in the library."""
+
 S = TypeVar("S", bound=StrEnum)
 R = TypeVar("R", bound=StrEnum)
 
 
-def built(table: Mapping[S, Sequence[Verdict]], target: Mapping[R, S]) -> Machine:
+def built(table: Mapping[S, Sequence[Verdict]], target: Mapping[R, S]) -> Built:
     """`table` as a `transitions.Machine` without a model. A row has a verdict for each report of `target`, in order.
 
     Advance and leap are ordinary transitions, echo is an internal one (no destination), conflict is a missing row.

@@ -14,8 +14,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Final
 
-
-from orderflow.domain.machine import Machine, Verdict, built, compiled
+from orderflow.domain.machine import Built, Verdict, built, compiled
 
 
 class ReturnState(StrEnum):
@@ -57,7 +56,7 @@ CLOSED: Final = (ReturnState.DELIVERED, ReturnState.CANCELLED)
 
 
 @cache
-def return_machine() -> Machine:
+def return_machine() -> Built:
     """The table of returns in the library."""
     return built(RETURN_TABLE, RETURN_TARGET)
 
