@@ -12,17 +12,20 @@ from typing import Final, get_args
 import msgspec
 
 from orderflow.domain import events
-from orderflow.domain.events import Event, Recorded, Reported, Unrecognised
+from orderflow.domain.events import Event, Recorded, Reported, ReturnReported, Unrecognised
 from orderflow.domain.machine import Report
 from orderflow.domain.order import Order
-from orderflow.glopal.codec import report_of
+from orderflow.domain.returns import ReturnStep
+from orderflow.glopal.codec import report_of, return_step_of
 from orderflow.store.log import Record
 
 _REPORTS: Final = {f"Order{report.value.title()}": report for report in Report}
 _KINDS: Final = {report: kind for kind, report in _REPORTS.items()}
-_TYPES: Final[dict[str, type]] = {
-    kind.__name__: kind for kind in get_args(Event) if kind is not Reported and kind is not Unrecognised
-}
+_RETURNS: Final = {f"Return{step.value.title()}": step for step in ReturnStep}
+_STEPS: Final = {step: kind for kind, step in _RETURNS.items()}
+_BY_NAME: Final = (Reported, ReturnReported, Unrecognised)
+"""Classes that are stored under Glopal's own event, not as JSON of theirs."""
+_TYPES: Final[dict[str, type]] = {kind.__name__: kind for kind in get_args(Event) if kind not in _BY_NAME}
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Event]]] = {
     name: msgspec.json.Decoder(kind) for name, kind in _TYPES.items()
 }
@@ -38,7 +41,9 @@ def encode(event: Event) -> tuple[str, str]:
 
 def type_of(name: str) -> str:
     """The type that a Glopal event called `name` is stored under."""
-    report = report_of(name)
+    report, step = report_of(name), return_step_of(name)
+    if step is not None:
+        return _STEPS[step]
     return Unrecognised.__name__ if report is None else _KINDS[report]
 
 
@@ -59,6 +64,9 @@ def event_of(kind: str, clear: str, occurred_at: datetime | None) -> Event:
         return Reported(report, occurred_at)
     decoder = _DECODERS.get(kind)
     if decoder is None:
+        step = _RETURNS.get(kind)
+        if step is not None:
+            return _returned(step, clear, occurred_at)
         return _late(clear, occurred_at) if kind == Unrecognised.__name__ else Unrecognised(kind)
     try:
         event: Event = decoder.decode(clear)
@@ -77,8 +85,24 @@ def _late(clear: str, occurred_at: datetime | None) -> Event:
         name = msgspec.json.decode(clear, type=_Named).name
     except _UNREADABLE:
         return Unrecognised("")
+    step = return_step_of(name)
+    if step is not None:
+        return _returned(step, clear, occurred_at)
     report = report_of(name)
     return Unrecognised(name) if report is None else Reported(report, occurred_at)
+
+
+class _Entity(msgspec.Struct):
+    entity_id: str | None = None
+
+
+def _returned(step: ReturnStep, clear: str, occurred_at: datetime | None) -> Event:
+    """STATED (9): the event's `entity_id` is the return's id."""
+    try:
+        entity = msgspec.json.decode(clear, type=_Entity).entity_id
+    except _UNREADABLE:
+        entity = None
+    return ReturnReported(entity or "", step, occurred_at)
 
 
 def freeze_order(order: Order) -> str:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from orderflow.domain.aftersale import AfterSale, Ending, ShownRefund, ShownReturn
 from orderflow.domain.events import (
     AcceptRequested,
     BuyerErased,
@@ -36,9 +37,12 @@ from orderflow.domain.events import (
     Position,
     QuoteRequested,
     Recorded,
+    RefundQuoted,
     RefundRequested,
+    RefundSettled,
     Reported,
     RetryRequested,
+    ReturnReported,
     ShopState,
     Sighting,
     Unrecognised,
@@ -46,6 +50,7 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.policy import Mode, OnRefusal, StorePolicy
+from orderflow.domain.returns import ReturnStep
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 """When every history begins."""
@@ -65,6 +70,7 @@ SMALL = st.integers(0, 3)
 NUMBERS = SMALL | st.sampled_from([-1, HUGE])
 POSITIONS = (st.integers(0, 12) | st.sampled_from([-5, HUGE])).map(Position)
 WORDS = st.sampled_from(["", "x", "y"])
+RETURN_IDS = st.sampled_from(["4", "5", ""])
 SHOP_IDS = st.sampled_from(["s1", "s2", "s3", ""])
 IDS = st.builds(Ids, st.sampled_from(["s1", "s2", "e1", ""]), st.sampled_from(["1", "2", ""]))
 AMOUNTS = st.sampled_from([Decimal(n) for n in ("0.01", "5", "19.990000000000000001", "100", "-1", "0")])
@@ -94,6 +100,27 @@ def details(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[DetailsFet
         basis=WORDS,
         unmapped=st.sampled_from([(), (), ("country",)]),
         money=st.sampled_from([None, None, "sum differs"]),
+        after=st.none() | after_sales(times),
+    )
+
+
+def after_sales(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[AfterSale]:
+    """Small pools of ids, so that refunds and returns are shown again, changed, and gone."""
+    refunds = st.builds(
+        ShownRefund,
+        st.sampled_from(["g1", "g2", "x"]),
+        st.none() | WILD_AMOUNTS,
+        st.sampled_from([None, None, "EUR", "USD"]),
+        WORDS,
+        st.sampled_from(["", "merchant", "glopal", "lost_dispute"]),
+        st.none() | times,
+    )
+    steps = st.lists(st.sampled_from(ReturnStep), max_size=2).map(tuple)
+    return st.builds(
+        AfterSale,
+        st.none() | st.builds(Ending, WORDS, WORDS, st.none() | times),
+        st.lists(refunds, max_size=3, unique_by=lambda one: one.refund_id).map(tuple),
+        st.lists(st.builds(ShownReturn, RETURN_IDS, WORDS, steps), max_size=2).map(tuple),
     )
 
 
@@ -115,7 +142,8 @@ def outcomes(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
     key = {"effect": st.sampled_from(Effect), "generation": NUMBERS, "attempt": NUMBERS}
     told = {**key, "reason": WORDS}
     return st.one_of(
-        st.builds(EffectDelivered, **key, sighting=st.none() | SIGHTINGS),
+        st.builds(EffectDelivered, **key, sighting=st.none() | SIGHTINGS, receipt=st.sampled_from(["", "g1"])),
+        st.builds(RefundQuoted, WORDS, AMOUNTS, AMOUNTS, CURRENCIES),
         st.builds(EffectRefused, **told),
         st.builds(EffectNotExecuted, **told, retry_in=DELAYS, burnt=st.booleans()),
         st.builds(EffectUnknown, **told),
@@ -129,8 +157,9 @@ def decisions(amounts: SearchStrategy[Decimal] = AMOUNTS) -> SearchStrategy[Even
     return st.one_of(
         st.builds(AcceptRequested, IDS, WORDS),
         st.builds(CancelRequested, WORDS, WORDS),
-        st.builds(RefundRequested, WORDS, amounts, CURRENCIES, WORDS, WORDS),
-        st.builds(QuoteRequested, WORDS, amounts, CURRENCIES, WORDS),
+        st.builds(RefundRequested, WORDS, amounts, CURRENCIES, WORDS, WORDS, st.none() | amounts, WORDS),
+        st.builds(QuoteRequested, WORDS, amounts, CURRENCIES, WORDS, st.none() | amounts),
+        st.builds(RefundSettled, WORDS, st.booleans(), WORDS, WORDS),
         st.builds(OrderReleased, st.sampled_from(HoldReason), POSITIONS, WORDS, WORDS),
         st.builds(RetryRequested, st.sampled_from(Effect), WORDS, WORDS),
         st.builds(NoteAdded, WORDS),
@@ -145,7 +174,8 @@ def facts(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
         st.builds(EvidenceFound, WORDS),
         st.builds(Unrecognised, WORDS),
     )
-    return st.one_of(reports(), details(times), intents(times), outcomes(times), oddities)
+    returned = st.builds(ReturnReported, RETURN_IDS, st.sampled_from(ReturnStep), st.none() | times)
+    return st.one_of(reports(), details(times), intents(times), outcomes(times), oddities, returned)
 
 
 def events(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:

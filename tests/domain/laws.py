@@ -9,7 +9,7 @@ from orderflow.domain.machine import Status
 from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import Mode, StorePolicy, held, is_foreign, wants_cancel
 
-READS = {Effect.FETCH, Effect.REAP}
+READS = {Effect.FETCH, Effect.REAP, Effect.QUOTE}
 MAKING = {Effect.DRAFT, Effect.PROMOTE, Effect.ACCEPT}
 UNSOLD = {ShopState.BEGUN, ShopState.DRAFT}
 AT_SHOP = {Effect.DRAFT, Effect.PROMOTE, Effect.WITHDRAW}

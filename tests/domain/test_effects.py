@@ -428,10 +428,14 @@ def _reaped(generation: int, when: datetime) -> Event:
 
 
 def test_a_refund_is_due_while_it_may_be_made() -> None:
-    """Once each, in turn; not for an order that was cancelled meanwhile: Glopal's cancellation gives all back."""
+    """Once each, in turn, after one more look at what Glopal shows; not for an order that was cancelled meanwhile:
+    Glopal's cancellation gives all back."""
     order = at(Status.ACCEPTED, total=Decimal(100))
     for name in ("r1", "r2"):
         order = then(order, RefundRequested(name, Decimal(5), "EUR", "broken", "ann"))
+    assert writes(order) == []
+    assert Effect.FETCH in [d.effect for d in check_due(order, DEFAULT)]
+    order = looked_again(order)
     assert writes(order) == ["refund r1"]
     assert writes(sent(order, Effect.REFUND, "r1")) == []
     done = then(sent(order, Effect.REFUND, "r1"), EffectDelivered(Effect.REFUND, 0, 1))
@@ -439,9 +443,17 @@ def test_a_refund_is_due_while_it_may_be_made() -> None:
     assert writes(then(order, Reported(Report.CANCELLED))) == []
     given_up = then(sent(done, Effect.REFUND, "r2"), EffectExhausted(Effect.REFUND, 1, 1, "down"))
     assert writes(given_up) == []
-    assert writes(then(given_up, RetryRequested(Effect.REFUND, "ann", "up again"))) == ["refund r2"]
+    again = then(given_up, RetryRequested(Effect.REFUND, "ann", "up again"))
+    assert writes(again) == []
+    assert writes(looked_again(again)) == ["refund r2"]
     refused = then(sent(done, Effect.REFUND, "r2"), EffectRefused(Effect.REFUND, 1, 1, "no"))
-    assert writes(then(refused, RetryRequested(Effect.REFUND, "ann", "?"))) == [], "a refused one is asked for anew"
+    refused = looked_again(then(refused, RetryRequested(Effect.REFUND, "ann", "?")))
+    assert writes(refused) == [], "a refused one is asked for anew"
+
+
+def looked_again(order: Order) -> Order:
+    shown = replace(answer(order, Status.ACCEPTED), environment="live", currency="EUR", total=Decimal(100))
+    return then(order, shown)
 
 
 # --- slots ----------------------------------------------------------------------------------------------------------

@@ -44,8 +44,8 @@ class Task:
 
     `seen` is the state of the shop order `target` as we know it, `real_id` its id as a real order, if that is another.
     `details` are the bytes of the newest fetched details (for drafts), which enter the shop converted to `base` if that
-    is given, and come to `total` as they were recorded; `amount` and `currency` are for refunds, `reason` for
-    cancellations and withdrawals.
+    is given, and come to `total` as they were recorded; `amount` and `currency` are for refunds and quotes, as are
+    Glopal's share of it and the code of a claim; `reason` is for refunds, cancellations and withdrawals.
     """
 
     effect: Effect
@@ -61,6 +61,8 @@ class Task:
     total: Decimal | None = None
     amount: Decimal | None = None
     currency: str | None = None
+    glopal_amount: Decimal | None = None
+    claim: str = ""
     reason: str = ""
 
 
@@ -75,13 +77,27 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
+class Quoted:
+    """Who would bear a refund, in `currency`."""
+
+    merchant: Decimal
+    glopal: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
-    """Done. For shop effects `sighting` tells what stands there now; without an id it is not delivered but unknown."""
+    """Done. For shop effects `sighting` tells what stands there now; without an id it is not delivered but unknown.
+
+    `receipt` is the other side's own id of a refund, if it named one; `quoted` is the answer to a quote.
+    """
 
     sighting: Sighting | None = None
     status: int | None = None
     reply: bytes = field(default=b"", repr=False)
     rest: float = 0.0
+    receipt: str = ""
+    quoted: Quoted | None = None
 
 
 @dataclass(frozen=True, slots=True)

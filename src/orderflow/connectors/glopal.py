@@ -6,6 +6,7 @@ It never takes a 200 for ACCEPTED: that is learnt from Glopal's own reports and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Mapping as Dict
 from typing import Final
 
 from orderflow.connectors import (
@@ -15,6 +16,7 @@ from orderflow.connectors import (
     Found,
     FreezeError,
     Missing,
+    Quoted,
     Refused,
     Result,
     Retry,
@@ -29,10 +31,10 @@ from orderflow.domain.events import Effect
 from orderflow.glopal.client import Client
 from orderflow.glopal.codec import problem_of_order_id
 from orderflow.glopal.details import read_details
-from orderflow.glopal.jsontext import Json
+from orderflow.glopal.jsontext import Json, amount, problem_of_text
 from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.replies import Reply
-from orderflow.glopal.routes import NoValue
+from orderflow.glopal.routes import NoValue, Route
 
 _OPERATIONS: Final = {
     Effect.ACCEPT: "accept",
@@ -75,12 +77,16 @@ class Glopal:
             raise FreezeError(f"Glopal knows no {task.effect}")
         if problem := problem_of_order_id(task.order_id):
             raise FreezeError(f"order_id {problem}")
+        route = self._client.routes[operation]
+        if missing := _no_place(route, task):
+            raise FreezeError(f"the body of routes.{operation} has no place for {missing}: nothing is sent without it")
         try:
-            body = self._client.routes[operation].content(_values(task, self._client.store_id))
+            body = route.content(_values(task, self._client.store_id))
         except NoValue as error:
             raise FreezeError(str(error)) from None
         about = {"operation": operation, "order_id": task.order_id}
-        route = self._client.routes[operation]
+        if task.effect is Effect.QUOTE and task.currency is not None:
+            about["currency"] = task.currency
         return Outbound(route.method, self._client.target(operation, task.order_id), body, about).frozen()
 
     def send(self, request: bytes, *, key: str, in_time: Callable[[], bool]) -> Result:  # noqa: ARG002 - no such header
@@ -96,8 +102,9 @@ class Glopal:
         if reply.status >= 300:
             return unwelcome(reply)
         route = self._client.routes.get(outbound.expects.get("operation", ""))
-        if route is not None and route.success.shown_by(reply.status, json_object(reply.body)):
-            return Delivered(status=reply.status, reply=reply.body)
+        said = json_object(reply.body)
+        if route is not None and route.success.shown_by(reply.status, said):
+            return _delivered(route, outbound.expects, reply, said)
         return Unknown(f"{reply.status} without what proves success", reply.status, reply.body)
 
     def _not_found(self, reply: Reply, order_id: str) -> Result:
@@ -126,13 +133,36 @@ class Glopal:
         return Found(details=details, status=200)
 
 
+def _delivered(route: Route, expects: Dict[str, str], reply: Reply, said: Json) -> Result:
+    """With what is read from the reply; a quote without its answer is none."""
+    if expects["operation"] != "quote":
+        receipt = route.answer["id"].of(said) if "id" in route.answer else None
+        named = receipt if isinstance(receipt, str) and problem_of_text(receipt) is None else ""
+        return Delivered(status=reply.status, reply=reply.body, receipt=named)
+    merchant, glopal = (amount(route.answer[name].of(said)) for name in ("merchant", "glopal"))
+    currency = route.answer["currency"].of(said) or expects.get("currency")
+    if merchant is None or glopal is None or not isinstance(currency, str) or currency != expects.get("currency"):
+        places = ", ".join(str(place) for place in route.answer.values())
+        return Unknown(f"{reply.status}, and no quote was found at {places}", reply.status, reply.body)
+    return Delivered(status=reply.status, reply=reply.body, quoted=Quoted(merchant, glopal, currency))
+
+
+def _no_place(route: Route, task: Task) -> str:
+    """What was said of this refund and would be lost."""
+    if task.glopal_amount is not None and not route.takes("glopal_amount", "merchant_amount"):
+        return "{glopal_amount}"
+    return "{claim}" if task.claim and not route.takes("claim") else ""
+
+
 def _values(task: Task, store_id: str) -> dict[str, Json]:
-    """What a body template may name. An empty reason is left out; ids and amount must be there if they are named."""
+    """What a body template may name. Empty reason, claim and shares are left out; the others must be there if named."""
     values: dict[str, Json] = {"store_id": store_id, "order_id": task.order_id, "reason": task.reason or None}
     if task.ids is not None:
         values |= {"ids.order_id": task.ids.order_id, "ids.number": task.ids.number}
     if task.amount is not None:
-        values["amount"] = task.amount
+        share = task.glopal_amount
+        values |= {"amount": task.amount, "refund": task.target, "claim": task.claim or None, "glopal_amount": share}
+        values["merchant_amount"] = None if share is None else task.amount - share
     if task.currency is not None:
         values["currency"] = task.currency
     return values

@@ -10,8 +10,10 @@ from datetime import datetime, timedelta
 
 from orderflow.domain.events import Effect, HoldReason
 from orderflow.domain.machine import Status
-from orderflow.domain.order import Order
-from orderflow.domain.policy import StorePolicy, is_stopped
+from orderflow.domain.order import Order, Return
+from orderflow.domain.policy import REFUNDABLE, StorePolicy, is_stopped
+from orderflow.domain.refunds import unchecked
+from orderflow.domain.returns import CLOSED
 
 
 def fetch_at(order: Order, policy: StorePolicy) -> datetime | None:
@@ -53,6 +55,18 @@ def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | No
         yield _again(order, policy, since_accept)
     if order.cancelled is not None and order.status is not Status.CANCELLED:
         yield _again(order, policy, order.cancelled.at)
+    if order.status in REFUNDABLE:
+        yield from (_again(order, policy, line.asked.at) for line in unchecked(order) if line.asked is not None)
+    yield from (_again(order, policy, one.awaits.at) for one in order.returns if one.awaits is not None)
+    yield from (poll_at(order, policy, one) for one in order.returns)
+
+
+def poll_at(order: Order, policy: StorePolicy, one: Return) -> datetime | None:
+    """When to ask how a return goes on: no event tells of its parcel. None once it is closed, or too long silent."""
+    if one.state in CLOSED or one.awaits is not None:
+        return None
+    at = max(one.since.at, order.answered_at or one.since.at) + policy.returns_every
+    return at if at <= one.since.at + policy.returns_for else None
 
 
 def _again(order: Order, policy: StorePolicy, since: datetime) -> datetime | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from orderflow.domain.aftercare import Told, after_sale
+from orderflow.domain.asking import poll_at
 from orderflow.domain.due import fetch_due_at
 from orderflow.domain.events import Destination, Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.exceptions import CLASSES, Of
@@ -57,7 +59,7 @@ def judged(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
         *_holds(order, policy),
         *_parked(order),
         *_unknown(order, policy),
-        *_refund(order, policy),
+        *(_after_sale(told) for told in after_sale(order, policy)),
         *_shop(order, policy),
         *_silence(order, policy),
     )
@@ -149,13 +151,10 @@ def _unknown(order: Order, policy: StorePolicy) -> Iterator[Attention]:
         )
 
 
-def _refund(order: Order, policy: StorePolicy) -> Iterator[Attention]:
-    """A refund made is not to be told from one made elsewhere, so this one never resolves itself."""
-    slot = order.glopal_slot
-    if slot is not None and slot.effect is Effect.REFUND and slot.phase is Phase.OPEN:
-        text = f"nobody can tell whether refund {slot.target} was made: look it up at Glopal"
-        by_age = None if slot.unknown else slot.since + policy.unknown_after
-        yield Attention("unknown_refund", Of.REFUND_UNKNOWN, text, order.position, subject=slot.target, opens_at=by_age)
+def _after_sale(told: Told) -> Attention:
+    return Attention(
+        told.kind, told.of, told.text, told.position, told.commands, subject=told.subject, opens_at=told.opens_at
+    )
 
 
 def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
@@ -266,9 +265,11 @@ def told(length: timedelta) -> str:
 
 
 def asks(order: Order, policy: StorePolicy) -> bool:
-    """Is a fetch coming that is more than the routine one at the age limit?"""
+    """Is a fetch coming that is more than the routine ones: at the age limit, and for open returns?"""
     fetch = fetch_due_at(order, policy)
-    limit = policy.age_limits.get(order.status)
     if fetch is None or order.answered_at is None:
         return fetch is not None
-    return limit is None or fetch < order.answered_at + limit
+    limit = policy.age_limits.get(order.status)
+    routine = [] if limit is None else [order.answered_at + limit]
+    routine += [at for one in order.returns if (at := poll_at(order, policy, one)) is not None]
+    return not routine or fetch < min(routine)

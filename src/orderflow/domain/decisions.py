@@ -6,8 +6,8 @@ It never writes anything and never asks twice: the same command again yields no 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
-from typing import Final, assert_never
+from decimal import Decimal
+from typing import assert_never
 
 from orderflow.domain.events import (
     AcceptRequested,
@@ -23,12 +23,14 @@ from orderflow.domain.events import (
     Position,
     QuoteRequested,
     RefundRequested,
+    RefundSettled,
     RetryRequested,
     ShopState,
 )
 from orderflow.domain.machine import Status
-from orderflow.domain.order import Order
+from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import REFUNDABLE
+from orderflow.domain.refunds import elsewhere, left, line_of, slot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +51,18 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Give `amount` (in the order's currency) back for an order that was shipped. `refund` names this refund."""
+    """Give `amount` (in the order's currency) back for an order that was shipped. `refund` names this refund.
+
+    `glopal_amount` is the share that Glopal shall bear, `claim` the code of a claim raised with it.
+    """
 
     refund: str
     amount: Decimal
     currency: str
     reason: str
     by: str
+    glopal_amount: Decimal | None = None
+    claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,17 @@ class QuoteRefund:
     amount: Decimal
     currency: str
     by: str
+    glopal_amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Say what became of a refund: of ours by its name, or `made` of one that was made elsewhere, by Glopal's id."""
+
+    refund: str
+    made: bool
+    by: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +136,7 @@ class Note:
     by: str
 
 
-Command = Accept | Cancel | Refund | QuoteRefund | Release | Retry | Assign | Dismiss | Note
+Command = Accept | Cancel | Refund | QuoteRefund | Settle | Release | Retry | Assign | Dismiss | Note
 
 
 class IllegalTransition(Exception):
@@ -146,8 +164,9 @@ def decide(order: Order, command: Command) -> tuple[Decision, ...]:
         case Refund():
             return _refund(order, command)
         case QuoteRefund():
-            _money(order, command, command.amount, command.currency)
-            return (QuoteRequested(command.quote, command.amount, command.currency, command.by),)
+            return _quote(order, command)
+        case Settle():
+            return _settle(order, command)
         case Release():
             return _release(order, command)
         case Retry():
@@ -172,6 +191,8 @@ def allowed(order: Order) -> tuple[str, ...]:
             names.append("Cancel")
         if order.status in REFUNDABLE and order.hold(HoldReason.CONTRADICTION) is None:
             names += ["Refund", "QuoteRefund"]
+    if order.refunds or order.shown:
+        names.append("Settle")
     if order.holds:
         names.append("Release")
     return (*names, "Retry", "Note")
@@ -219,16 +240,46 @@ def _cancel(order: Order, command: Cancel) -> tuple[Decision, ...]:
 
 
 def _refund(order: Order, command: Refund) -> tuple[Decision, ...]:
-    line = next((r for r in order.refunds if r.refund == command.refund), None)
+    line = line_of(order, command.refund)
     if line is not None and command.amount.is_finite():
-        if (line.amount, line.currency) == (command.amount, command.currency):
+        if _same_money(line.amount, command.amount) and line.currency == command.currency:
             return ()
         raise IllegalTransition(order, command, f"refund {command.refund} was asked for with another amount")
-    _money(order, command, command.amount, command.currency)
-    return (RefundRequested(command.refund, command.amount, command.currency, command.reason, command.by),)
+    if any(one.refund.refund_id == command.refund for one in order.shown):
+        raise IllegalTransition(order, command, f"{command.refund} is Glopal's id of another refund")
+    _money(order, command)
+    asked = RefundRequested(
+        command.refund,
+        command.amount,
+        command.currency,
+        command.reason,
+        command.by,
+        command.glopal_amount,
+        command.claim,
+    )
+    return (asked,)
 
 
-def _money(order: Order, command: Refund | QuoteRefund, amount: Decimal, currency: str) -> None:
+def _quote(order: Order, command: QuoteRefund) -> tuple[Decision, ...]:
+    known = next((one for one in order.quotes if one.quote == command.quote), None)
+    if known is not None and command.amount.is_finite():
+        if (
+            _same_money(known.amount, command.amount)
+            and known.currency == command.currency
+            and known.glopal_amount == command.glopal_amount
+        ):
+            return ()
+        raise IllegalTransition(order, command, f"quote {command.quote} was asked for with another amount")
+    _money(order, command)
+    return (QuoteRequested(command.quote, command.amount, command.currency, command.by, command.glopal_amount),)
+
+
+def _same_money(one: Decimal, other: Decimal) -> bool:
+    return one.is_finite() and other.is_finite() and one == other
+
+
+def _money(order: Order, command: Refund | QuoteRefund) -> None:
+    amount, currency, share = command.amount, command.currency, command.glopal_amount
     if order.status not in REFUNDABLE:
         raise IllegalTransition(
             order,
@@ -239,29 +290,44 @@ def _money(order: Order, command: Refund | QuoteRefund, amount: Decimal, currenc
         raise IllegalTransition(order, command, "it is held by a contradiction")
     if not amount.is_finite() or amount <= 0:
         raise IllegalTransition(order, command, "the amount must be above zero")
+    if share is not None and not (share.is_finite() and 0 <= share <= amount):
+        raise IllegalTransition(order, command, "Glopal's share must be between zero and the amount")
     known = order.details
     if known is None or known.currency is None:
         raise IllegalTransition(order, command, "the order's currency is not known yet")
     if known.currency != currency:
         raise IllegalTransition(order, command, f"the order was paid in {known.currency}")
-    left = _left(order, known.total) if known.total is not None else amount
-    if left is None or amount > left:
-        text = "what is left to refund cannot be told" if left is None else f"only {left} {currency} are left to refund"
+    rest = left(order) if known.total is not None else amount
+    if rest is None or amount > rest:
+        text = "what is left to refund cannot be told" if rest is None else f"only {rest} {currency} are left to refund"
         raise IllegalTransition(order, command, text)
 
 
-def _left(order: Order, total: Decimal) -> Decimal | None:
-    """What of `total` no refund speaks for, to the last digit; None where that cannot be said exactly."""
-    try:
-        for line in order.refunds:
-            if line.outcome != "refused":
-                total = _EXACT.subtract(total, line.amount)
-    except DecimalException:
-        return None
-    return total if total.is_finite() else None
+def _settle(order: Order, command: Settle) -> tuple[Decision, ...]:
+    settled = (RefundSettled(command.refund, command.made, command.by, command.why),)
+    line = line_of(order, command.refund)
+    if line is None:
+        return _taken_note(order, command, settled)
+    outcome = "delivered" if command.made else "not made"
+    if line.outcome == outcome:
+        return ()
+    slot = slot_of(order, line)
+    if slot is not None and slot.phase is Phase.OPEN and not slot.unknown:
+        why = f"its reply may still come; after {slot.counts_from:%Y-%m-%d %H:%M:%S} UTC it is unknown"
+        raise IllegalTransition(order, command, why)
+    if line.outcome == "refused" or (line.outcome == "delivered" and not line.settled):
+        raise IllegalTransition(order, command, f"Glopal's own reply says that it was {line.outcome}")
+    return settled
 
 
-_EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
+def _taken_note(order: Order, command: Settle, settled: tuple[Decision, ...]) -> tuple[Decision, ...]:
+    """A refund that somebody made elsewhere."""
+    shown = next((one for one in elsewhere(order) if one.refund.refund_id == command.refund), None)
+    if shown is None:
+        raise IllegalTransition(order, command, f"there is no refund {command.refund}")
+    if not command.made:
+        raise IllegalTransition(order, command, "Glopal shows it: it was made")
+    return () if shown.known else settled
 
 
 def _release(order: Order, command: Release) -> tuple[Decision, ...]:

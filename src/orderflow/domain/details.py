@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from orderflow.domain import slots
+from orderflow.domain import afterwards, slots
 from orderflow.domain.events import DetailsFetched, Effect, HoldReason, Malformed
 from orderflow.domain.folding import Folding
 from orderflow.domain.machine import MOVING, REPORT, Status, judge
@@ -59,6 +59,7 @@ def _kept(order: Folding, event: DetailsFetched, here: Mark) -> None:
     if event.unmapped:
         order.hold_for(Hold(HoldReason.UNMAPPED, here.position, ", ".join(event.unmapped)))
     order.details = event
+    afterwards.learn(order, event, here)
     if order.parked:
         # Only the draft's request is built from the details; ids are all that the other requests hold.
         order.parked = tuple(p for p in order.parked if p.effect is not Effect.DRAFT or p.basis == event.basis)

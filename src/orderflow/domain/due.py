@@ -24,6 +24,7 @@ from orderflow.domain.policy import (
     is_stopped,
     wants_cancel,
 )
+from orderflow.domain.refunds import next_refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,15 @@ class Due:
 
 
 def effects_due(order: Order, policy: StorePolicy) -> tuple[Due, ...]:
-    """Everything due for `order`: at most one read and one write per destination."""
+    """Everything due for `order`: at most one read of each kind, and one write per destination."""
     if order.last is None:
         return ()
     reads = [(Effect.FETCH, fetch_due_at(order, policy))]
     if in_scope(order, policy):
         reads.append((Effect.REAP, reap_at(order, policy)))
     due = [Due(effect, order.generation(effect), time) for effect, time in reads if time is not None]
-    writes = (_write(order, policy, place) for place in Destination)
-    return (*due, *(one for one in writes if one is not None))
+    others = (_quote(order, policy), *(_write(order, policy, place) for place in Destination))
+    return (*due, *(one for one in others if one is not None))
 
 
 def fetch_due_at(order: Order, policy: StorePolicy) -> datetime | None:
@@ -61,6 +62,14 @@ def fetch_due_at(order: Order, policy: StorePolicy) -> datetime | None:
     if in_scope(order, policy):
         return fetch_at(order, policy)
     return None if order.asked is None or order.parking(Effect.FETCH) is not None else order.asked.at
+
+
+def _quote(order: Order, policy: StorePolicy) -> Due | None:
+    """The next question who would bear a refund. It moves no money, and yet waits for whatever holds the order."""
+    if order.status not in REFUNDABLE or not in_scope(order, policy) or held(order, policy):
+        return None
+    asked = next((one for one in order.quotes if one.outcome == "requested"), None)
+    return None if asked is None else _due(order, Effect.QUOTE, asked.quote)
 
 
 def _write(order: Order, policy: StorePolicy, place: Destination) -> Due | None:
@@ -167,10 +176,8 @@ def _wanted_at_glopal(order: Order, policy: StorePolicy) -> Due | None:
         return _due(order, Effect.ACCEPT, ids.order_id, ids)
     if order.status not in REFUNDABLE:
         return None  # cancelled meanwhile: Glopal's cancellation gave everything back
-    return next(
-        (_due(order, Effect.REFUND, r.refund) for r in order.refunds if r.outcome == "requested"),
-        None,
-    )
+    refund = next_refund(order)
+    return None if refund is None else _due(order, Effect.REFUND, refund.refund)
 
 
 def accept_ids(order: Order, policy: StorePolicy) -> Ids | None:

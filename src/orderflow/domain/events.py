@@ -13,8 +13,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NewType
 
+from orderflow.domain.aftersale import AfterSale
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.quick import quick
+from orderflow.domain.returns import ReturnStep
 
 Position = NewType("Position", int)
 """Place in one store's log: gapless, in commit order, from 1; 0 is "before everything"."""
@@ -45,15 +47,18 @@ class Effect(StrEnum):
 
     destination: Destination
     reads: bool
+    asks: bool
 
     def __init__(self, _word: str) -> None:
-        """Who it speaks to, and whether it only reads. Both stand with the member, since they are asked at every step.
+        """Who it speaks to, and whether it only reads. They stand with the member, since they are asked at every step.
 
-        Reads never take the slot of their destination, and need no intent.
+        Reads never take the slot of their destination, and need no intent. One that `asks` carries a request of its
+        own, and is sent like a write.
         """
         at_shop = self in {"draft", "promote", "withdraw", "reap"}
         self.destination = Destination.SHOP if at_shop else Destination.GLOPAL
         self.reads = self in {"fetch", "reap", "quote"}
+        self.asks = self == "quote"
 
 
 class HoldReason(StrEnum):
@@ -132,7 +137,8 @@ class DetailsFetched:
     second, independent one: the sending time plus a window longer than the GET may lag behind Glopal's events.
     `basis` is a keyed digest of everything a shop request is built from. `said` is the status word as it came;
     `status` is None where Glopal's documents do not name it. `total` is in `currency`, the buyer's; one `base_currency`
-    is `rate` of it, where orders enter the shop in the store's own currency.
+    is `rate` of it, where orders enter the shop in the store's own currency. `after` is None where nothing is shown of
+    cancellation, refunds and returns.
     """
 
     asked_after: Position
@@ -150,6 +156,16 @@ class DetailsFetched:
     money: str | None = None
     base_currency: str | None = None
     rate: Decimal | None = None
+    after: AfterSale | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnReported:
+    """One of Glopal's three events about a return; `return_id` is unique within the order, "" where none was named."""
+
+    return_id: str
+    step: ReturnStep
+    occurred_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,12 +217,16 @@ class EffectIntended:
 
 @dataclass(frozen=True, slots=True)
 class EffectDelivered:
-    """It is done. For shop effects `sighting` carries the id: delivered requires an id."""
+    """It is done. For shop effects `sighting` carries the id: delivered requires an id.
+
+    `receipt` is Glopal's own id of a refund, if its reply named one.
+    """
 
     effect: Effect
     generation: int
     attempt: int
     sighting: Sighting | None = None
+    receipt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +295,16 @@ class LookedUp:
     found: tuple[Sighting, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class RefundQuoted:
+    """Glopal's answer to the question `quote`: what each side would bear, in `currency`. No money moved."""
+
+    quote: str
+    merchant: Decimal
+    glopal: Decimal
+    currency: str
+
+
 # --- decisions ------------------------------------------------------------------------------------------------------
 
 
@@ -296,23 +326,43 @@ class CancelRequested:
 
 @dataclass(frozen=True, slots=True)
 class RefundRequested:
-    """`refund` is the caller's own name for it, unique per order; the amount is in the order's currency."""
+    """`refund` is the caller's own name for it, unique per order; the amount is in the order's currency.
+
+    `glopal_amount` is the share that Glopal shall bear, None where nothing is said of shares; `claim` is the code of
+    the claim that is raised with Glopal for it, "" for none.
+    """
 
     refund: str
     amount: Decimal
     currency: str
     reason: str
     by: str
+    glopal_amount: Decimal | None = None
+    claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class QuoteRequested:
-    """Glopal shall say who would bear such a refund."""
+    """Glopal shall say who would bear such a refund; `glopal_amount` as in `RefundRequested`."""
 
     quote: str
     amount: Decimal
     currency: str
     by: str
+    glopal_amount: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefundSettled:
+    """A person says what became of a refund that nobody else can tell of, or knows of one that was made elsewhere.
+
+    `refund` is our name for it, or Glopal's id where it was made elsewhere.
+    """
+
+    refund: str
+    made: bool
+    by: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,12 +436,14 @@ Outcome = (
     | EffectClosed
     | EffectExhausted
     | LookedUp
+    | RefundQuoted
 )
 Decision = (
     AcceptRequested
     | CancelRequested
     | RefundRequested
     | QuoteRequested
+    | RefundSettled
     | OrderReleased
     | RetryRequested
     | ExceptionAssigned
@@ -399,7 +451,7 @@ Decision = (
     | NoteAdded
     | BuyerErased
 )
-Event = Reported | DetailsFetched | Malformed | EvidenceFound | Unrecognised | Outcome | Decision
+Event = Reported | ReturnReported | DetailsFetched | Malformed | EvidenceFound | Unrecognised | Outcome | Decision
 
 
 @quick

@@ -6,11 +6,10 @@ It never raises, never refuses and never acts; unknown events change nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from orderflow.domain import details, slots
+from orderflow.domain import afterwards, details, slots
 from orderflow.domain.events import (
     AcceptRequested,
     CancelRequested,
@@ -32,15 +31,19 @@ from orderflow.domain.events import (
     Malformed,
     OrderReleased,
     Position,
+    QuoteRequested,
     Recorded,
+    RefundQuoted,
     RefundRequested,
+    RefundSettled,
     Reported,
     RetryRequested,
+    ReturnReported,
     Version,
 )
 from orderflow.domain.folding import Folding
 from orderflow.domain.machine import MOVING, TARGET, Verdict, judge
-from orderflow.domain.order import Hold, Mark, Order, Refund, Ruling
+from orderflow.domain.order import Hold, Mark, Order, Ruling
 
 
 def fold(history: Iterable[Recorded], order: Order | None = None) -> Order:
@@ -95,11 +98,6 @@ def _cancel(order: Folding, event: CancelRequested, _here: Mark) -> None:
         order.cancel_reason = event.reason
 
 
-def _refund(order: Folding, event: RefundRequested, _here: Mark) -> None:
-    if all(r.refund != event.refund for r in order.refunds):
-        order.refunds = (*order.refunds, Refund(event.refund, event.amount, event.currency, event.reason))
-
-
 def _retried(order: Folding, event: RetryRequested, here: Mark) -> None:
     order.parked = tuple(p for p in order.parked if p.effect is not event.effect)
     if event.effect is Effect.FETCH:
@@ -107,9 +105,9 @@ def _retried(order: Folding, event: RetryRequested, here: Mark) -> None:
         return
     order.redriven = here
     if event.effect is Effect.REFUND:
-        # Refunds that were given up are due again. A refused one is not: its share of the total has been freed.
-        lines = (replace(r, outcome="requested") if r.outcome == "exhausted" else r for r in order.refunds)
-        order.refunds = tuple(lines)
+        afterwards.refunds_again(order, here)
+    elif event.effect is Effect.QUOTE:
+        afterwards.quotes_again(order)
 
 
 def _released(order: Folding, event: OrderReleased, _here: Mark) -> None:
@@ -133,6 +131,7 @@ def _dismissed(order: Folding, event: ExceptionDismissed, _here: Mark) -> None:
 
 _RULES: Final[dict[type, Callable[[Folding, Any, Mark], None]]] = {
     Reported: _reported,
+    ReturnReported: afterwards.return_reported,
     DetailsFetched: details.learn,
     Malformed: details.unreadable,
     EvidenceFound: _evidence,
@@ -146,7 +145,10 @@ _RULES: Final[dict[type, Callable[[Folding, Any, Mark], None]]] = {
     LookedUp: slots.looked_up,
     AcceptRequested: _accept,
     CancelRequested: _cancel,
-    RefundRequested: _refund,
+    RefundRequested: afterwards.refund_asked_for,
+    RefundSettled: afterwards.settled,
+    QuoteRequested: afterwards.quote_asked_for,
+    RefundQuoted: afterwards.quoted,
     OrderReleased: _released,
     RetryRequested: _retried,
     ExceptionAssigned: _assigned,

@@ -35,6 +35,9 @@ class Of(StrEnum):
     GIVEN_UP = "given_up"
     UNKNOWN_TOO_LONG = "unknown_too_long"
     REFUND_UNKNOWN = "refund_unknown"
+    REFUND_BLOCKED = "refund_blocked"
+    REFUNDED_ELSEWHERE = "refunded_elsewhere"
+    RETURN = "return"
     NOT_MAPPED = "not_mapped"
     MONEY = "money"
     MALFORMED = "malformed"
@@ -108,6 +111,27 @@ CLASSES: Final[dict[Of, About]] = {
         Severity.CRITICAL,
         (),
         "what a person records about it",
+    ),
+    Of.REFUND_BLOCKED: About(
+        "a refund that was asked for is not made: less is left by now, or Glopal does not say how much is",
+        Owner.FINANCE,
+        Severity.ERROR,
+        (_FETCH, "settle ORDER REFUND --not-made"),
+        "details that leave enough, or the refund given up by a person",
+    ),
+    Of.REFUNDED_ELSEWHERE: About(
+        "Glopal shows a refund that nobody asked for here",
+        Owner.FINANCE,
+        Severity.WARNING,
+        ("settle ORDER REFUND --made",),
+        "a person takes note of it",
+    ),
+    Of.RETURN: About(
+        "a return that an event told of is not in the details, or one has been open for too long",
+        Owner.OPERATOR,
+        Severity.WARNING,
+        (_FETCH,),
+        "details that show it, or its end",
     ),
     Of.NOT_MAPPED: About(
         "the order's details lack what the shop needs, or the mapping looks for it elsewhere",

@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from orderflow.domain.aftersale import Ending
 from orderflow.domain.events import Destination, DetailsFetched, Effect, HoldReason, Ids, Position, Version
 from orderflow.domain.machine import Status
-from orderflow.domain.order import SHOP, Dispute, Hold, Mark, Order, Parked, Refund, Ruling, Slot, Total
+from orderflow.domain.order import (
+    SHOP,
+    Dispute,
+    Hold,
+    Mark,
+    Order,
+    Parked,
+    Quote,
+    Refund,
+    Return,
+    Ruling,
+    Shown,
+    Slot,
+    Total,
+)
 from orderflow.domain.shop import Shop
 
 
@@ -53,6 +68,10 @@ class Folding(Order):
         self.redriven: Mark | None = order.redriven
         self.refunds: tuple[Refund, ...] = order.refunds
         self.rulings: tuple[Ruling, ...] = order.rulings
+        self.shown: tuple[Shown, ...] = order.shown
+        self.quotes: tuple[Quote, ...] = order.quotes
+        self.returns: tuple[Return, ...] = order.returns
+        self.ending: Ending | None = order.ending
 
     def done(self) -> Order:
         """The order, from here on frozen: this very object, which is nothing but an `Order` now."""

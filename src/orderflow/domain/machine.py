@@ -5,13 +5,16 @@ It never holds an order and has no callbacks: a callback would fire again on eve
 Glopal owns the status of an order; this table says how our replica takes each of Glopal's reports. The table below
 is the definition, `machine()` gives it to the `transitions` library (which validates it, answers what may happen
 from a status, and draws it), and `judge` reads a compiled form that is built from the library's own answers.
+
+Returns have a table of the same kind (`domain.returns`); `built` and `compiled` are for both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from transitions import Machine
 
@@ -80,50 +83,62 @@ TABLE: Final[dict[Status, tuple[Verdict, Verdict, Verdict, Verdict, Verdict]]] =
 }
 
 
-@cache
-def machine() -> Machine:
-    """The table as one `transitions.Machine` without a model.
+Built: TypeAlias = Machine
+"""A table in the library."""
+
+S = TypeVar("S", bound=StrEnum)
+R = TypeVar("R", bound=StrEnum)
+
+
+def built(table: Mapping[S, Sequence[Verdict]], target: Mapping[R, S]) -> Built:
+    """`table` as a `transitions.Machine` without a model. A row has a verdict for each report of `target`, in order.
 
     Advance and leap are ordinary transitions, echo is an internal one (no destination), conflict is a missing row.
     """
     rows: list[dict[str, str | None]] = []
-    for status, verdicts in TABLE.items():
-        for report, verdict in zip(Report, verdicts, strict=True):
+    for status, verdicts in table.items():
+        for (report, reached), verdict in zip(target.items(), verdicts, strict=True):
             if verdict is not Verdict.CONFLICT:
                 moves = verdict is not Verdict.ECHO
                 rows.append(
                     {
                         "trigger": report.value,
                         "source": status.value,
-                        "dest": TARGET[report].value if moves else None,
+                        "dest": reached.value if moves else None,
                     }
                 )
     return Machine(
         model=None,
-        states=[status.value for status in Status],
+        states=[status.value for status in table],
         initial=None,
         transitions=rows,
         auto_transitions=False,
     )
 
 
-def _compile() -> dict[tuple[Status, Report], Verdict]:
+def compiled(given: Machine, table: Mapping[S, Sequence[Verdict]], target: Mapping[R, S]) -> dict[tuple[S, R], Verdict]:
     """The verdicts as the library's machine gives them; only advance and leap are told apart by our own table."""
-    compiled = {}
-    for status in Status:
-        for report, verdict in zip(Report, TABLE[status], strict=True):
-            found = machine().get_transitions(report.value, status.value)
-            if not found:
+    found = {}
+    for status, verdicts in table.items():
+        for report, verdict in zip(target, verdicts, strict=True):
+            rows = given.get_transitions(report.value, status.value)
+            if not rows:
                 answer = Verdict.CONFLICT
-            elif found[0].dest is None:
+            elif rows[0].dest is None:
                 answer = Verdict.ECHO
             else:
                 answer = Verdict.LEAP if verdict is Verdict.LEAP else Verdict.ADVANCE
-            compiled[status, report] = answer
-    return compiled
+            found[status, report] = answer
+    return found
 
 
-_COMPILED: Final = _compile()
+@cache
+def machine() -> Machine:
+    """The table of orders in the library."""
+    return built(TABLE, TARGET)
+
+
+_COMPILED: Final = compiled(machine(), TABLE, TARGET)
 
 
 def judge(status: Status, report: Report) -> Verdict:

@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from orderflow.domain.aftersale import Ending, ShownRefund
 from orderflow.domain.events import (
     Destination,
     DetailsFetched,
@@ -23,6 +24,7 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.machine import Status
 from orderflow.domain.quick import quick
+from orderflow.domain.returns import ReturnState
 from orderflow.domain.shop import Shop
 
 # Named once: on Python 3.11 each look at a member of an enumeration is a function call, and these are looked at often.
@@ -85,13 +87,65 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """One line of the refund ledger."""
+    """One line of the refund ledger. `outcome`: requested, delivered, refused, exhausted, or not made.
+
+    `asked`: when it was asked for; Glopal is asked once more after that, before any money moves. `intended` is the
+    position of the first intent, `generations` are those of all; `receipt` is Glopal's own id of it. `settled`: a
+    person, no reply, said what became of it.
+    """
 
     refund: str
     amount: Decimal
     currency: str
     reason: str
     outcome: str = "requested"
+    by: str = ""
+    glopal_amount: Decimal | None = None
+    claim: str = ""
+    asked: Mark | None = None
+    intended: Position | None = None
+    generations: tuple[int, ...] = ()
+    receipt: str = ""
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A refund that Glopal shows. `since`: the position after which the details were asked that showed it first.
+
+    `seen`: when those were recorded. `known`: a person has taken note of one that was made elsewhere.
+    """
+
+    refund: ShownRefund
+    since: Position
+    seen: Mark
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A question who would bear a refund. `outcome`: requested, quoted, refused or exhausted."""
+
+    quote: str
+    amount: Decimal
+    currency: str
+    glopal_amount: Decimal | None = None
+    outcome: str = "requested"
+    merchant: Decimal | None = None
+    glopal: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """Goods on their way back. `since`: when it came to stand where it stands.
+
+    `awaits`: an event told of it, and no details that were asked for afterwards have shown it yet.
+    """
+
+    return_id: str
+    state: ReturnState
+    since: Mark
+    awaits: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +197,9 @@ class Order:
     `moved` is the last fact that moved the status; `confirmed` says that details sent not before it show the same
     status. `details` are the newest fetched ones by the position they were asked after. `asked` and `redriven` are a
     person's last retries: of the fetch, if it is still to come, and of anything else. `drafted` is the total that the
-    last draft was made for; `broken` are the drafts in a row whose making broke off half-way. `rulings` are what people
-    decided about its exceptions.
+    last draft was made for; `broken` are the drafts in a row whose making broke off half-way. `refunds` are ours,
+    `shown` those that Glopal shows; `ending` is what it shows of a cancellation. `rulings` are what people decided
+    about its exceptions.
     """
 
     status: Status = Status.NEW
@@ -178,6 +233,10 @@ class Order:
     redriven: Mark | None = None
     refunds: tuple[Refund, ...] = ()
     rulings: tuple[Ruling, ...] = ()
+    shown: tuple[Shown, ...] = ()
+    quotes: tuple[Quote, ...] = ()
+    returns: tuple[Return, ...] = ()
+    ending: Ending | None = None
 
     @property
     def total(self) -> Total | None:

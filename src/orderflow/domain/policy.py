@@ -60,6 +60,8 @@ class StorePolicy:
     `ask_again`: when to ask Glopal again for something awaited, counted from its beginning; hourly afterwards, up to
     the age limit of the status. `reap_after`: when to look for strays, counted from the last draft's `send_by`; the
     last of them is the reap window. `unknown_after`: an outcome that nobody knows for longer is an exception.
+    `returns_every`: how often to ask for an order with an open return, of whose parcel no event tells, until
+    `returns_for` after its last step.
     """
 
     mode: Mode = Mode.DRAFT_ON_RECEIVED
@@ -74,6 +76,8 @@ class StorePolicy:
     age_limits: dict[Status, timedelta] = field(default_factory=_age_limits)
     reap_after: tuple[timedelta, ...] = tuple(timedelta(minutes=m) for m in (10, 120, 1440))
     unknown_after: timedelta = timedelta(minutes=15)
+    returns_every: timedelta = timedelta(days=1)
+    returns_for: timedelta = timedelta(days=90)
 
 
 def held(order: Order, policy: StorePolicy) -> tuple[Hold, ...]:

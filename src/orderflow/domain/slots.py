@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from orderflow.domain import afterwards
 from orderflow.domain.events import (
     Destination,
     DetailsFetched,
@@ -61,6 +62,8 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
     if event.effect is _DRAFT:
         order.draft_send_by = max(event.send_by, order.draft_send_by or event.send_by)
         order.drafted = order.total
+    elif event.effect is _REFUND:
+        afterwards.refund_intended(order, event.target, event.generation, here)
     order.put(place, slot)
 
 
@@ -94,6 +97,8 @@ def delivered(order: Folding, event: EffectDelivered, here: Mark) -> None:
         order.accepted = order.accepted or here
     elif event.effect is _CANCEL:
         order.cancelled = order.cancelled or here
+    elif event.effect is _REFUND:
+        afterwards.refund_delivered(order, event.generation, event.receipt)
     if event.effect.reads:
         order.count(event.effect, event.generation)
         return
@@ -109,13 +114,15 @@ def delivered(order: Folding, event: EffectDelivered, here: Mark) -> None:
 
 def given_up(order: Folding, event: GivenUp, here: Mark) -> None:
     """It is left to a person."""
+    outcome = "refused" if isinstance(event, EffectRefused) else "exhausted"
     if event.effect.reads:
+        target = afterwards.quote_ended(order, event.generation, outcome) if event.effect.asks else ""
         order.count(event.effect, event.generation)
-        _park(order, event, "", here)
+        _park(order, event, target, here)
         return
     slot = _spoken_of(order, event)
     if slot is not None:
-        _free(order, slot, "refused" if isinstance(event, EffectRefused) else "exhausted")
+        _free(order, slot, outcome)
         _park(order, event, slot.target, here)
 
 
@@ -144,7 +151,7 @@ def _free(order: Folding, slot: Slot, outcome: str = "") -> None:
     if slot.effect is _DRAFT:
         order.broken = 0
     if outcome and slot.effect is _REFUND:
-        order.refunds = tuple(replace(r, outcome=outcome) if r.refund == slot.target else r for r in order.refunds)
+        afterwards.refund_ended(order, slot.target, outcome)
 
 
 def _has_id(event: EffectDelivered) -> bool:

@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from orderflow.domain.asking import fetch_at, reap_at
+from orderflow.domain.asking import fetch_at, poll_at, reap_at
 from orderflow.domain.attention import asks, attention
 from orderflow.domain.conclusions import ABSENTS_NEEDED, still_wanted
 from orderflow.domain.due import effects_due
 from orderflow.domain.events import Destination, Effect, HoldReason
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Hold, Order, Phase, Slot
-from orderflow.domain.policy import Mode, StorePolicy, held, in_scope, wants_cancel
+from orderflow.domain.policy import REFUNDABLE, Mode, StorePolicy, held, in_scope, wants_cancel
+from orderflow.domain.refunds import unchecked
+from orderflow.domain.returns import CLOSED
 
 
 class On(StrEnum):
@@ -60,6 +62,8 @@ def waits(order: Order, policy: StorePolicy) -> tuple[Wait, ...]:
         *_answers(order, policy),
         *_exceptions(order, policy),
         *_news(order, policy),
+        *_refund_checks(order, policy),
+        *_returns(order, policy),
         *_strays(order, policy),
     )
 
@@ -123,7 +127,9 @@ def _slot(order: Order, policy: StorePolicy, slot: Slot) -> Wait:
 def _writes(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     """What is due and was not begun."""
     for due in effects_due(order, policy):
-        if due.effect.reads or order.slot(due.destination) is not None:
+        if due.effect.reads and not due.effect.asks:
+            continue
+        if not due.effect.reads and order.slot(due.destination) is not None:
             continue
         if policy.shadow:
             what = f"the store to come out of shadow: {due.effect} is planned and shown, not sent"
@@ -184,6 +190,27 @@ def _news(order: Order, policy: StorePolicy) -> Iterator[Wait]:
         then = f"it is {steps} and accepted"
     step = "it is asked if it has stayed silent"
     yield Wait(On.GLOPAL, f"Glopal to report {_NEXT[order.status]}", then, step, fetch_at(order, policy))
+
+
+def _refund_checks(order: Order, policy: StorePolicy) -> Iterator[Wait]:
+    """Money moves only after one more look."""
+    if order.status not in REFUNDABLE:
+        return
+    for line in unchecked(order):
+        next_at = fetch_at(order, policy)
+        if next_at is not None:
+            what = f"Glopal to show what was given back so far, before refund {line.refund} is made"
+            yield Wait(On.GLOPAL, what, "it is made, if so much is left", _ASK, next_at)
+
+
+def _returns(order: Order, policy: StorePolicy) -> Iterator[Wait]:
+    """Goods on their way back: Glopal processes them, and takes no call about them."""
+    for one in order.returns:
+        name = f"return {one.return_id}".rstrip()
+        if one.awaits is not None and (next_at := fetch_at(order, policy)) is not None:
+            yield Wait(On.GLOPAL, f"details that show {name}", "it is followed", _ASK, next_at)
+        elif one.state not in CLOSED and (poll := poll_at(order, policy, one)) is not None:
+            yield Wait(On.GLOPAL, f"{name}, which is {one.state}, to go on", "it is followed", _ASK, poll)
 
 
 def _strays(order: Order, policy: StorePolicy) -> Iterator[Wait]:

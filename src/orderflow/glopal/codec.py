@@ -13,6 +13,7 @@ from datetime import datetime
 import msgspec
 
 from orderflow.domain.machine import Report
+from orderflow.domain.returns import ReturnStep
 from orderflow.glopal import jsontext
 from orderflow.glopal.details import read_details
 from orderflow.glopal.jsontext import Json, NotJson, problem_of_text
@@ -30,6 +31,7 @@ __all__ = [
     "read_element",
     "read_page",
     "report_of",
+    "return_step_of",
 ]
 
 
@@ -219,3 +221,12 @@ _REPORTS = {f"order.{report}": report for report in Report}
 def report_of(name: str) -> Report | None:
     """The status report that an event name makes; None for all others: the list of names is open."""
     return _REPORTS.get(name)
+
+
+_RETURN_STEPS = {f"return.{step}": step for step in (ReturnStep.REQUESTED, ReturnStep.AUTHORIZED, ReturnStep.CANCELLED)}
+"""STATED (9); of a return's parcel no event tells."""
+
+
+def return_step_of(name: str) -> ReturnStep | None:
+    """The step of a return that an event name tells of; None for all others."""
+    return _RETURN_STEPS.get(name)

@@ -12,13 +12,13 @@ from typing import Final
 
 from orderflow.glopal.details import Details, read_details
 from orderflow.glopal.jsontext import Json, parse, token
-from orderflow.glopal.mapping import Mapping
+from orderflow.glopal.mapping import WITHIN, Mapping, Table
 from orderflow.glopal.money import Base
 from orderflow.glopal.places import Members, Place, chooses
 from orderflow.glopal.reading import MOST_LINES, Field, read
 from orderflow.glopal.shop_order import ShopOrder
 
-KNOWN: Final = ("id", "status", "external", "currency", "environment", "created_at", "exchange_rates", "returns")
+KNOWN: Final = ("id", "status", "external", "currency", "environment", "created_at", "exchange_rates")
 """Members that Glopal's pages name themselves; no mapping is needed for them."""
 
 _MOST: Final = 200
@@ -83,13 +83,20 @@ def _read_paths(mapping: Mapping) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = [(name,) for name in KNOWN]
     for one in fields(mapping):
         place = getattr(mapping, one.name)
-        if isinstance(place, Place | Members) and one.name != "items":
+        if isinstance(place, Place | Members) and one.name not in WITHIN.values():
             found += [tuple(path.split(".")) for path in place.paths()]
-    line = [getattr(mapping.line, one.name) for one in fields(mapping.line)]
-    within = [tuple(path.split(".")) for place in line for path in place.paths()]
-    for items in mapping.items.paths():
-        found += [(*items.split("."), _EACH, *parts) for parts in within]
+    found += [tuple(path.split(".")) for path in _inner_paths(mapping.cancelled)]
+    for table, list_ in WITHIN.items():
+        within = [tuple(path.split(".")) for path in _inner_paths(getattr(mapping, table))]
+        for items in getattr(mapping, list_).paths():
+            found += [(*items.split("."), _EACH, *parts) for parts in within]
     return found
+
+
+def _inner_paths(table: Table) -> Iterator[str]:
+    """All that a table of places reads."""
+    for one in fields(table):
+        yield from getattr(table, one.name).paths()
 
 
 def _left_over(value: Json, tails: list[tuple[str, ...]], label: str) -> Iterator[str]:

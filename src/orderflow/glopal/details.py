@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
+from orderflow.domain.aftersale import AfterSale
 from orderflow.domain.events import Ids
 from orderflow.domain.machine import Status
+from orderflow.glopal.aftersale import read_after
 from orderflow.glopal.jsontext import Json, NotJson, instant, parse, problem_of_text
 from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.money import Base, in_base, money_problem, read_base
@@ -30,6 +32,7 @@ class Details:
     `basis` is everything that a shop request is built from, in canonical bytes (personal: digest it with a key).
     `unmapped` names required fields that were not found, `money` the first sum that does not hold, if any. `total` is
     in the order's own `currency`; `base` is the store's own with its rate, where orders enter the shop in that.
+    `after`: cancellation, refunds and returns, where any is shown.
     """
 
     said: str
@@ -44,6 +47,7 @@ class Details:
     basis: bytes = field(repr=False)
     body: bytes = field(repr=False)
     base: Base | None = None
+    after: AfterSale | None = None
 
 
 class _Unreadable(Exception):
@@ -142,6 +146,7 @@ def _read(value: Dict[str, Json], head: _Head, mapping: Mapping, base_currency: 
         basis=basis,
         body=raw,
         base=base if isinstance(base, Base) else None,
+        after=read_after(value, mapping),
     )
 
 

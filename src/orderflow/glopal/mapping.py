@@ -1,4 +1,4 @@
-"""Where in Glopal's order details each thing stands that a shop order is made from: the mapping file of a store.
+"""Where in Glopal's order details each thing stands that orderflow reads: the mapping file of a store.
 
 It never reads an order itself, and never lets a key pass that it does not know.
 
@@ -57,8 +57,38 @@ class LineMapping:
 
 
 @dataclass(frozen=True, slots=True)
+class EndingMapping:
+    """Places from the top of the details: who cancelled the order, and why."""
+
+    by: Place = Place(("cancellation.by",))
+    reason: Place = Place(("cancellation.reason",))
+    at: Place = Place(("cancellation.cancelled_at",))
+
+
+@dataclass(frozen=True, slots=True)
+class RefundMapping:
+    """Places within one refund."""
+
+    id: Place = Place(("id",))
+    amount: Place = Place(("amount",))
+    currency: Place = Place(("currency",))
+    reason: Place = Place(("reason",))
+    by: Place = Place(("by",))
+    at: Place = Place(("created_at",))
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnMapping:
+    """Places within one return."""
+
+    id: Place = Place(("id",))  # STATED (9)
+    status: Place = Place(("status",))
+    shipment: Place = Place(("shipment.status",))
+
+
+@dataclass(frozen=True, slots=True)
 class Mapping:
-    """Places from the top of the details; those of `line` from the line."""
+    """Places from the top of the details; those of `line`, `refunded` and `returned` from one member of their list."""
 
     items: Place = Place(("items",))
     line: LineMapping = LineMapping()
@@ -78,15 +108,32 @@ class Mapping:
     internal_note: Place = NOWHERE  # `internal_note` is SAMPLE (8.1); Glopal's own words, not for every shop
     payment: Whole = NOWHERE
     cart: Whole = NOWHERE
+    cancelled: EndingMapping = EndingMapping()
+    refunds: Place = Place(("refunds",))
+    refunded: RefundMapping = RefundMapping()
+    returns: Place = Place(("returns",))  # STATED (9)
+    returned: ReturnMapping = ReturnMapping()
+
+
+Table = LineMapping | EndingMapping | RefundMapping | ReturnMapping
+TABLES: Final[Dict[str, type[Table]]] = {
+    "line": LineMapping,
+    "cancelled": EndingMapping,
+    "refunded": RefundMapping,
+    "returned": ReturnMapping,
+}
+"""Fields of `Mapping` that are tables of places."""
+WITHIN: Final = {"line": "items", "refunded": "refunds", "returned": "returns"}
+"""The list that each of these tables speaks of the members of."""
 
 
 def mapping_from(given: Dict[str, object]) -> Mapping:
     """The defaults with `given`, the contents of a mapping file, put over them. ValueError names the key."""
     _check(given, [one.name for one in fields(Mapping)], "")
-    changes: dict[str, Whole | LineMapping] = {}
+    changes: dict[str, Whole | Table] = {}
     for key, value in given.items():
-        if key == "line":
-            changes[key] = _line(value)
+        if key in TABLES:
+            changes[key] = _table(key, value)
         elif key in _MEMBERS and isinstance(value, Dict) and "value" not in value:
             _check(value, _MEMBERS[key], f"{key}.")
             changes[key] = Members({name: place(f"{key}.{name}", one) for name, one in value.items()})
@@ -95,11 +142,14 @@ def mapping_from(given: Dict[str, object]) -> Mapping:
     return replace(Mapping(), **changes)  # type: ignore[arg-type]  # checked above, by name
 
 
-def _line(given: object) -> LineMapping:
+def _table(key: str, given: object) -> Table:
+    kind = TABLES[key]
     if not isinstance(given, Dict):
-        raise ValueError("line: must be a table of places within one line, as in [line]")  # noqa: TRY004 - a setting
-    _check(given, [one.name for one in fields(LineMapping)], "line.")
-    return replace(LineMapping(), **{name: place(f"line.{name}", one) for name, one in given.items()})
+        where = f"within one of {WITHIN[key]}" if key in WITHIN else "from the top of the details"
+        raise ValueError(f"{key}: must be a table of places {where}, as in [{key}]")  # noqa: TRY004 - a setting
+    _check(given, [one.name for one in fields(kind)], f"{key}.")
+    places = {name: place(f"{key}.{name}", one) for name, one in given.items()}
+    return kind(**places)
 
 
 def _check(given: Dict[str, object], known: tuple[str, ...] | list[str], before: str) -> None:

@@ -23,15 +23,16 @@ from orderflow.glopal.shop_order import Line, ShopOrder, Unmapped
 _EXACT: Final = Context(prec=200)
 """The default context would round sums of long decimals."""
 _NONE: Final = dict.fromkeys(
-    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF".split(),  # noqa: SIM905  read as one line
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(),  # noqa: SIM905  read as one line
     0,
 )
 _THREE: Final = dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)
-_EXPONENTS: Final[Dict[str, int]] = _NONE | _THREE
+_FOUR: Final = dict.fromkeys(("CLF", "UYW"), 4)
+_EXPONENTS: Final[Dict[str, int]] = _NONE | _THREE | _FOUR
 
 
 def smallest_unit(currency: str) -> Decimal:
-    """0.01 for EUR, 1 for JPY, 0.001 for KWD (ISO 4217)."""
+    """0.01 for EUR, 1 for JPY, 0.001 for KWD, 0.0001 for CLF (ISO 4217)."""
     return Decimal(1).scaleb(-_EXPONENTS.get(currency, 2))
 
 

@@ -12,7 +12,9 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Final
 
+from orderflow.glopal.places import Place, place
 from orderflow.glopal.routes import (
+    ANSWERS,
     ANY,
     HOLE,
     METHODS,
@@ -42,14 +44,15 @@ def routes(overrides: Dict[str, object], base: Dict[str, Route] = ROUTES) -> Dic
             raise RouteError(f"{key}: must be a table")
         if "operation" in given and base is ROUTES:
             raise RouteError(f"{key}.operation: there is no description to look it up in; name its file in `openapi`")
-        table[operation] = _overridden(key, table[operation], given)
+        table[operation] = _overridden(operation, table[operation], given)
     return MappingProxyType(table)
 
 
-_SETTINGS: Final = "operation, method, path, body, query, success, otherwise"
+_SETTINGS: Final = "operation, method, path, body, query, success, answer, otherwise"
 
 
-def _overridden(key: str, route: Route, given: Dict[str, object]) -> Route:
+def _overridden(operation: str, route: Route, given: Dict[str, object]) -> Route:
+    key = f"routes.{operation}"
     for name, value in given.items():
         match name, value:
             case "method", str() if value.upper() in METHODS:
@@ -66,6 +69,13 @@ def _overridden(key: str, route: Route, given: Dict[str, object]) -> Route:
                 route = replace(route, query={**route.query, **value}, source=Source.SETTINGS)
             case "success", Dict():
                 route = replace(route, success=_success(f"{key}.success", value))
+            case "answer", Dict() if operation in ANSWERS:
+                route = replace(route, answer={**route.answer, **_answer(f"{key}.answer", value, ANSWERS[operation])})
+            case "answer", _:
+                known = f"must be a table of {', '.join(sorted(ANSWERS.get(operation, ())))}"
+                raise RouteError(
+                    f"{key}.answer: {known if operation in ANSWERS else 'nothing is read from this reply'}"
+                )
             case "otherwise", str():
                 words = route.reasons or Reasons(())
                 route = replace(route, reasons=replace(words, otherwise=value))
@@ -93,6 +103,15 @@ def _success(key: str, given: Dict[str, object]) -> Success:
         raise RouteError(f'{key}.holds: must be a table such as {{ status = "ok" }}; "{ANY}" stands for any value')
     _check_reply(f"{key}.holds", holds)
     return Success(tuple(statuses), holds, Source.SETTINGS)  # type: ignore[arg-type]  # checked above
+
+
+def _answer(key: str, given: Dict[str, object], known: frozenset[str]) -> dict[str, Place]:
+    """`{merchant = "liability.merchant"}`: places as in a mapping file."""
+    _check_names(key, given, known)
+    try:
+        return {name: place(f"{key}.{name}", one) for name, one in given.items()}
+    except ValueError as error:
+        raise RouteError(str(error)) from None
 
 
 def _check_reply(key: str, holds: object) -> None:

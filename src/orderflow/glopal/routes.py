@@ -3,7 +3,7 @@
 It never sends anything, and never puts a value into a path unescaped.
 
 SAMPLE: the two GETs. STATED: the reply to accept. ASSUMED: method, path and body of the four writes, the replies to
-cancel, refund and quote (reference 2, 5, 6, 7), and the name `limit`.
+cancel, refund and quote and where their answers stand in them (reference 2, 5, 6, 7), and the name `limit`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,21 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from orderflow.glopal.jsontext import Json, canonical, money
+from orderflow.glopal.places import Place
 
 PLACES: Final = frozenset({"store_id", "order_id"})
-VALUES: Final = PLACES | {"ids.order_id", "ids.number", "reason", "amount", "amount_text", "currency"}
-"""What `{...}` in a body may name. `amount` alone is a JSON number, `amount_text` a decimal string."""
+AMOUNTS: Final = frozenset({"amount", "glopal_amount", "merchant_amount"})
+VALUES: Final = (
+    PLACES
+    | {"ids.order_id", "ids.number", "reason", "currency", "refund", "claim"}
+    | AMOUNTS
+    | {f"{name}_text" for name in AMOUNTS}
+)
+"""What `{...}` in a body may name. An amount alone is a JSON number, its `..._text` a decimal string.
+
+`glopal_amount` and `merchant_amount` are the shares of a refund, `refund` is our own name of it. Shares and `claim` are
+left out where nothing was said of them.
+"""
 
 QUERIES: Final = frozenset({"event", "after", "limit"})
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -90,6 +101,8 @@ class Reasons:
 class Route:
     """One operation. `body` is a JSON template, None for no body; `query` says what each parameter is called.
 
+    `answer` says where things stand in the reply that proves it: `ANSWERS`.
+
     What `source` calls assumed Glopal's public pages do not show: compare it with their API description before going
     live.
     """
@@ -100,6 +113,7 @@ class Route:
     query: Dict[str, str] = field(default_factory=dict)
     success: Success = Success()
     reasons: Reasons | None = None
+    answer: Dict[str, Place] = field(default_factory=dict)
     source: Source = Source.ASSUMED
 
     @property
@@ -124,6 +138,11 @@ class Route:
             values = {**values, "reason": self._reason(self.reasons, values.get("reason"))}
         return canonical(_fill(self.body, values))
 
+    def takes(self, *names: str) -> bool:
+        """Has the body a place for one of these values?"""
+        holes = HOLE.findall(canonical(self.body).decode())
+        return any(name in holes or f"{name}_text" in holes for name in names)
+
     def _reason(self, reasons: Reasons, given: Json) -> str | None:
         if isinstance(given, str) and given in reasons.words:
             return given
@@ -145,8 +164,10 @@ def _fill(template: Json, values: Dict[str, Json]) -> Json:
 
 
 def _value(name: str, values: Dict[str, Json]) -> Json:
-    if name == "amount_text":
-        return _as_text("amount", values)
+    plain = name.removesuffix("_text")
+    if plain != name and plain in AMOUNTS:
+        value = _value(plain, values)
+        return money(value) if isinstance(value, Decimal) else value
     if name not in values:
         raise NoValue(name)
     return values[name]
@@ -180,9 +201,28 @@ ROUTES: Final[Dict[str, Route]] = MappingProxyType(
         ),
         "cancel": Route("POST", f"{_ORDER}/cancel", {"reason": "{reason}"}, success=Success(holds=_OK)),
         "refund": Route(
-            "POST", f"{_ORDER}/refund", {"amount": "{amount}", "reason": "{reason}"}, success=Success(holds=_OK)
+            "POST",
+            f"{_ORDER}/refund",
+            {"amount": "{amount}", "reason": "{reason}", "glopal_amount": "{glopal_amount}", "claim": "{claim}"},
+            success=Success(holds=_OK),
+            answer={"id": Place(("refund_id",))},
         ),
-        "quote": Route("POST", f"{_ORDER}/refund/quote", {"amount": "{amount}"}, success=Success(holds={})),
+        "quote": Route(
+            "POST",
+            f"{_ORDER}/refund/quote",
+            {"amount": "{amount}", "glopal_amount": "{glopal_amount}"},
+            success=Success(holds={}),
+            answer={
+                "merchant": Place(("liability.merchant",)),
+                "glopal": Place(("liability.glopal",)),
+                "currency": Place(("currency",)),
+            },
+        ),
     }
 )
+ANSWERS: Final[Dict[str, frozenset[str]]] = {
+    "refund": frozenset({"id"}),
+    "quote": frozenset({"merchant", "glopal", "currency"}),
+}
+"""What is looked for in a reply: Glopal's own id of the refund, if it names one; the shares, and their currency."""
 READS: Final = frozenset({"events", "order"})

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from orderflow.domain import events as e
 from orderflow.domain.machine import REPORT, Report, Status, Verdict, judge
 from orderflow.domain.policy import StorePolicy
+from orderflow.projections.oddities import after_the_sale
 from orderflow.projections.rows import insert
 from orderflow.projections.steps import Step
 from orderflow.store.tables import anomalies
@@ -21,7 +22,7 @@ from orderflow.store.tables import anomalies
 
 @dataclass(frozen=True, slots=True)
 class Anomalies:
-    """Leaps, conflicts, overrulings, evidence, and what could not be read."""
+    """Leaps, conflicts, overrulings, evidence, what could not be read, and what was done elsewhere."""
 
     name: ClassVar[str] = "anomalies"
     table: sa.Table = anomalies
@@ -51,6 +52,7 @@ class Anomalies:
 def found_in(step: Step) -> Iterator[tuple[str, str]]:
     """Kind and detail of each anomaly in one step."""
     before, after, event = step.before, step.after, step.event
+    yield from after_the_sale(before, after, event)
     match event:
         case e.Reported(report=report):
             yield from _judged(before.status, report)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import sqlalchemy as sa
 
 from orderflow.domain import events as e
+from orderflow.domain.aftersale import AfterSale
 from orderflow.domain.policy import StorePolicy
 from orderflow.projections.rows import insert
 from orderflow.projections.steps import Step
@@ -54,10 +55,12 @@ def summary(event: e.Event) -> str:
     match event:
         case e.Reported(report=report):
             return f"Glopal reports {report}"
+        case e.ReturnReported(return_id=return_id, step=step):
+            return f"Glopal reports return {return_id or '(no id)'} {step}"
         case e.DetailsFetched(said=said, external=external, currency=currency, total=total):
             ids = f", accepted as {external}" if external else ""
             money = f"{total} {currency}" if total is not None else "no total"
-            return f"details say {said}, {money}{ids}"
+            return f"details say {said}, {money}{ids}{_after(event.after)}"
         case e.Malformed(problem=problem):
             return f"unreadable: {problem}"
         case e.EvidenceFound(source_id=source_id):
@@ -70,8 +73,11 @@ def summary(event: e.Event) -> str:
         case e.EffectIntended(effect=effect, attempt=attempt, target=target):
             at = "" if event.rate is None else f" ({event.total} {event.currency}, rate {event.rate})"
             return f"{effect}{' of ' + target if target else ''}: intended, attempt {attempt}{at}"
-        case e.EffectDelivered(effect=effect, sighting=sighting):
-            return f"{effect}: done" + (f", {sighting.shop_id} is now {sighting.state}" if sighting else "")
+        case e.EffectDelivered(effect=effect, sighting=sighting, receipt=receipt):
+            seen = f", {sighting.shop_id} is now {sighting.state}" if sighting else ""
+            return f"{effect}: done{seen}" + (f", at Glopal {receipt}" if receipt else "")
+        case e.RefundQuoted(quote=quote, merchant=merchant, glopal=glopal, currency=currency):
+            return f"quote {quote}: the merchant would bear {merchant}, Glopal {glopal} {currency}"
         case e.EffectNotExecuted(effect=effect, reason=reason, retry_in=retry_in):
             return f"{effect}: not executed ({reason}), again in {retry_in:.0f} s"
         case e.EffectUnknown(effect=effect, reason=reason):
@@ -86,6 +92,22 @@ def summary(event: e.Event) -> str:
             return _decision(event)
 
 
+def _after(after: AfterSale | None) -> str:
+    """What details show beyond the sale, in a few words."""
+    if after is None:
+        return ""
+    found = []
+    if after.ending is not None:
+        why = f" ({after.ending.reason})" if after.ending.reason else ""
+        found.append(f"cancelled by {after.ending.by or 'nobody named'}{why}")
+    found += [f"refund {one.refund_id}{f' by {one.by}' if one.by else ''}" for one in after.refunds[:_TOLD]]
+    found += [f"return {one.return_id} {one.said}" for one in after.returns[:_TOLD]]
+    return "".join(f", {text}" for text in found)
+
+
+_TOLD: Final = 5
+
+
 def _decision(event: e.Event) -> str:
     match event:
         case e.AcceptRequested(ids=ids, by=by):
@@ -96,7 +118,10 @@ def _decision(event: e.Event) -> str:
             e.RefundRequested(amount=amount, currency=currency, by=by)
             | e.QuoteRequested(amount=amount, currency=currency, by=by)
         ):
-            return f"{type(event).__name__} of {amount} {currency}, decided by {by}"
+            share = "" if event.glopal_amount is None else f", {event.glopal_amount} of it Glopal's"
+            return f"{type(event).__name__} of {amount} {currency}{share}, decided by {by}"
+        case e.RefundSettled(refund=refund, made=made, by=by, why=why):
+            return f"refund {refund} was {'made' if made else 'not made'}, says {by}: {why}"
         case e.OrderReleased(reason=reason, position=position, by=by):
             return f"released from {reason} at {position} by {by}"
         case e.RetryRequested(effect=effect, by=by):

@@ -83,7 +83,7 @@ def _prepare(
 
 
 def _look_at(turn: Turn) -> Move | Due:
-    """What the order as it stands asks of the row; a write that is due now is still to be built."""
+    """What the order as it stands asks of the row; a request that is due now is still to be built."""
     row = turn.row
     if row.state != "planned":
         return _look_up(turn)
@@ -92,7 +92,7 @@ def _look_at(turn: Turn) -> Move | Due:
         return _drop(turn)
     if due.not_before > row.now:
         return Move(turn, change=stands(turn, next_at=due.not_before))
-    if due.effect.reads:
+    if due.effect.reads and not due.effect.asks:
         return Move(turn, call=Call(row, "read", due.effect, turn.order.position, turn.subject))
     return due
 
@@ -115,6 +115,8 @@ def _write(turn: Turn, due: Due, taken: Collection[tuple[str, str]], started: fl
     row = turn.row
     if turn.policy.shadow or row.shadow:
         return Move(turn, change=show(turn, due))
+    if due.effect.asks:
+        return _ask(turn, due, started)
     if (row.key.order_id, row.key.destination) in taken:  # the fold may know its end before the row does
         soon = row.now + timedelta(seconds=turn.relay.windows.look_up)
         return Move(turn, change=stands(turn, next_at=soon, reason="another row is still open"))
@@ -195,6 +197,20 @@ def _intend(turn: Turn, due: Due, started: float) -> Move:
     deadline = started + relay.windows.send
     call = Call(sent, "send", due.effect, order.position, turn.subject, request, attempt, deadline)
     return Move(turn, (*decided, Fact(intended, f"{row.key}:{attempt}:intended")), change, call)
+
+
+def _ask(turn: Turn, due: Due, started: float) -> Move:
+    """A read with a request of its own: nothing is at stake, so no intent is recorded; its call is, as every call."""
+    relay, row = turn.relay, turn.row
+    try:
+        _, request = built(turn, due)
+    except (FreezeError, IllegalTransition) as error:
+        exhausted = EffectExhausted(due.effect, due.generation, 0, str(error))
+        return Move(turn, (Fact(exhausted, f"{row.key}:0"),), ended(turn))
+    sent = replace(row, digest=mac(relay.vault, row.key.store, request).hex())
+    deadline = started + relay.windows.send
+    call = Call(sent, "read", due.effect, turn.order.position, turn.subject, request, deadline=deadline)
+    return Move(turn, call=call)
 
 
 def _cannot(turn: Turn, due: Due, attempt: int, reason: str) -> Move:

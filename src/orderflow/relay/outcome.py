@@ -12,17 +12,19 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from orderflow.connectors import Delivered, Found, Missing, Refused, Retry, Sight, Unknown, Unreadable
+from orderflow.connectors import Delivered, Found, Missing, Refused, Result, Retry, Sight, Unknown, Unreadable
 from orderflow.domain.conclusions import conclude, not_executed
 from orderflow.domain.events import (
     Destination,
     DetailsFetched,
     EffectDelivered,
     EffectExhausted,
+    EffectRefused,
     EffectUnknown,
     LookedUp,
     Malformed,
     Position,
+    RefundQuoted,
 )
 from orderflow.domain.order import Phase
 from orderflow.orders import Fact, load_all
@@ -112,7 +114,7 @@ def _facts(turn: Turn, call: Call, reply: Reply, now: datetime) -> list[Fact]:
     seen = f"{own}:{call.kind}:{call.row.fence}"
     facts = [] if reply.sight is None else observed(turn, call, reply.sight, seen)
     if call.kind == "read":
-        return facts or _given_up(turn, call, reply.sight, f"{seen}:exhausted")
+        return facts or _answered(call, reply.result, seen) or _given_up(turn, call, reply, f"{seen}:exhausted")
     if call.kind == "look_up":
         return _concluded(turn, call, facts, now, f"{seen}:outcome")
     generation = call.row.key.generation
@@ -120,8 +122,8 @@ def _facts(turn: Turn, call: Call, reply: Reply, now: datetime) -> list[Fact]:
         case Delivered(sighting=None) if call.effect.destination is Destination.SHOP:
             reason = "delivered, but of what was not said"
             return [*facts, Fact(EffectUnknown(call.effect, generation, call.attempt, reason), own)]
-        case Delivered(sighting=sighting):
-            return [*facts, Fact(EffectDelivered(call.effect, generation, call.attempt, sighting), own)]
+        case Delivered(sighting=sighting, receipt=receipt):
+            return [*facts, Fact(EffectDelivered(call.effect, generation, call.attempt, sighting, receipt), own)]
         case Refused(reason=reason) if facts:
             return _concluded(turn, call, facts, now, own, refusal=reason)
         case Refused(reason=reason):
@@ -158,6 +160,7 @@ def observed(turn: Turn, call: Call, sight: Sight, source_id: str) -> list[Fact]
                 money=details.money,
                 base_currency=details.base.currency if details.base is not None else None,
                 rate=details.base.rate if details.base is not None else None,
+                after=details.after,
             )
             return [Fact(event, source_id, body=details.body)]
         case Unreadable(problem=problem, body=body):
@@ -189,12 +192,24 @@ def _turned_away(turn: Turn, call: Call, retry: Retry, source_id: str) -> list[F
     return [Fact(outcome, source_id)]
 
 
-def _given_up(turn: Turn, call: Call, sight: Sight | None, source_id: str) -> list[Fact]:
+def _answered(call: Call, result: Result | None, source_id: str) -> list[Fact]:
+    """The answer to a read that carried a request; nothing if there was none."""
+    match result:
+        case Delivered(quoted=quoted) if quoted is not None:
+            return [Fact(RefundQuoted(call.row.target, quoted.merchant, quoted.glopal, quoted.currency), source_id)]
+        case Refused(reason=reason):
+            return [Fact(EffectRefused(call.effect, call.row.key.generation, call.attempt, reason), source_id)]
+        case _:
+            return []
+
+
+def _given_up(turn: Turn, call: Call, reply: Reply, source_id: str) -> list[Fact]:
     """A read that failed too often is an exception for a person; a closed or busy door does not count."""
-    excused = isinstance(sight, Retry) and not sight.burnt
+    said = reply.sight if reply.sight is not None else reply.result
+    excused = isinstance(said, Retry) and not said.burnt
     if excused or call.row.failures + 1 < turn.policy.max_attempts:
         return []
-    reason = sight.reason if isinstance(sight, Retry | Missing) else "no answer"
+    reason = said.reason if isinstance(said, Retry | Missing | Unknown) else "no answer"
     return [Fact(EffectExhausted(call.effect, call.row.key.generation, 0, reason), source_id)]
 
 

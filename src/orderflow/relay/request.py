@@ -18,6 +18,7 @@ from orderflow.domain.decisions import Accept, Cancel, decide
 from orderflow.domain.due import Due
 from orderflow.domain.events import Effect, Event, ShopState
 from orderflow.domain.order import Order
+from orderflow.domain.refunds import line_of
 from orderflow.glopal.money import Base, converted
 from orderflow.relay.work import POLICY, SealedDetails, Turn
 from orderflow.store.arrays import texts
@@ -125,7 +126,9 @@ _REFUSED: Final = "the shop refused the order"
 def _task(turn: Turn, due: Due) -> Task:
     order, key_ = turn.order, turn.row.key
     seen = order.shop.get(due.target)
-    refund = next((r for r in order.refunds if r.refund == due.target), None)
+    refund = line_of(order, due.target) if due.effect is Effect.REFUND else None
+    quote = next((q for q in order.quotes if q.quote == due.target), None) if due.effect is Effect.QUOTE else None
+    asked = refund or quote
     # What Glopal itself inserted into the shop (mode observe) is a real order that no look-up of ours has seen.
     inserted = ShopState.ORDER if due.effect is Effect.WITHDRAW else None
     # A cancellation that nobody asked for is being decided in this very transaction: `_decisions`.
@@ -142,8 +145,10 @@ def _task(turn: Turn, due: Due) -> Task:
         details=_details(turn) if due.effect is Effect.DRAFT else None,
         base=_base(turn) if due.effect is Effect.DRAFT else None,
         total=price(turn, due).total,
-        amount=refund.amount if refund else None,
-        currency=refund.currency if refund else None,
+        amount=asked.amount if asked else None,
+        currency=asked.currency if asked else None,
+        glopal_amount=asked.glopal_amount if asked else None,
+        claim=refund.claim if refund else "",
         reason=refund.reason if refund else order.cancel_reason or unasked,
     )
 

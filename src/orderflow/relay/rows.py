@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta
 
-from orderflow.connectors import Missing, Retry
+from orderflow.connectors import Missing, Retry, Unknown
 from orderflow.domain.events import Effect
 from orderflow.domain.order import Order, Phase, Slot
 from orderflow.relay.work import Relay, Reply, Turn, ended, slot_for, stands
@@ -31,12 +31,12 @@ def follow(turn: Turn, order: Order, now: datetime, *, reply: Reply | None = Non
 
 
 def _read_again(turn: Turn, reply: Reply | None, now: datetime) -> Change:
-    sight = reply.sight if reply is not None else None
+    said = None if reply is None else reply.result if reply.sight is None else reply.sight
     failures, after, reason = turn.row.failures + 1, 0.0, "no answer"
-    if isinstance(sight, Retry):
-        failures, after, reason = turn.row.failures + sight.burnt, asked_wait(sight), sight.reason
-    elif isinstance(sight, Missing):
-        reason = sight.reason
+    if isinstance(said, Retry):
+        failures, after, reason = turn.row.failures + said.burnt, asked_wait(said), said.reason
+    elif isinstance(said, Missing | Unknown):
+        reason = said.reason
     wait = max(after, turn.relay.backoff(turn.row.failures + 1))
     return stands(turn, next_at=now + timedelta(seconds=wait), failures=failures, reason=reason)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from orderflow.glopal.description.openapi import DescriptionError, Document, constant, types
 from orderflow.glopal.jsontext import Json, canonical
-from orderflow.glopal.routes import Reasons
+from orderflow.glopal.routes import AMOUNTS, Reasons
 
 _ORDER_ID: Final = (
     "order_id",
@@ -42,7 +42,16 @@ _NUMBER: Final = (
 _REASON: Final = ("reason", "reason_code", "cancel_reason", "cancellation_reason", "refund_reason")
 _AMOUNT: Final = ("amount", "refund_amount", "value", "total", "refund_total")
 _OURS: Final = {"store_id": ("store_id", "store"), "order_id": ("glopal_order_id", "glopal_id")}
-_MONEY: Final = {"amount": _AMOUNT, "currency": ("currency", "currency_code"), "reason": _REASON}
+_GLOPALS: Final = ("glopal_amount", "glopal_share", "glopal_liability", "glopal_refund_amount")
+_MERCHANTS: Final = ("merchant_amount", "merchant_share", "merchant_liability", "merchant_refund_amount")
+_MONEY: Final = {
+    "amount": _AMOUNT,
+    "currency": ("currency", "currency_code"),
+    "reason": _REASON,
+    "glopal_amount": _GLOPALS,
+    "merchant_amount": _MERCHANTS,
+    "claim": ("claim", "claim_reason", "claim_type"),
+}
 
 NAMES: Final[Dict[str, Dict[str, tuple[str, ...]]]] = {
     "accept": {"ids.order_id": _ORDER_ID, "ids.number": _NUMBER, **_OURS},
@@ -52,6 +61,8 @@ NAMES: Final[Dict[str, Dict[str, tuple[str, ...]]]] = {
 }
 """By operation and value: what a member that takes the value may be called."""
 
+_MAY_LACK: Final = frozenset({"glopal_amount", "merchant_amount", "claim"})
+"""Said of few refunds. A member that must always be there and takes one of these is not filled from here."""
 _NEEDED: Final = {"accept": "ids.order_id", "refund": "amount", "quote": "amount"}
 _WANTED: Final = {"accept": ("ids.number",), "cancel": ("reason",), "refund": ("reason",)}
 _DEEPEST: Final = 6
@@ -113,6 +124,8 @@ class _Work:
         if properties:
             return self._object(properties, needed, path, required=required, left=left)
         target = self.names.get(squeezed(name))
+        if target in _MAY_LACK and (required or types(schema) & {"boolean", "integer"}):
+            target = None
         if target is not None and not types(schema) & {"object", "array"}:
             return self._hole(target, schema, path, required=required)
         if not required or not name:
@@ -169,10 +182,10 @@ class _Work:
             )
         self.used[target] = path
         kinds = types(schema)
-        if target == "amount":
+        if target in AMOUNTS:
             if kinds == {"integer"}:
                 raise DescriptionError(f"{path} is a whole number, in a unit nobody names; give the body yourself")
-            return "{amount_text}" if kinds == {"string"} else "{amount}"
+            return f"{{{target}_text}}" if kinds == {"string"} else f"{{{target}}}"
         if kinds and "string" not in kinds:
             raise DescriptionError(f"{path} is no text, but {{{target}}} is one; give the body yourself")
         longest = schema.get("maxLength")
