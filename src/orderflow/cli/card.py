@@ -18,6 +18,7 @@ from orderflow.cli.finding import Place
 from orderflow.cli.freshness import silence
 from orderflow.cli.headline import headline, needs_you
 from orderflow.cli.means import wall_clock
+from orderflow.cli.prospects import kept_back, prospect
 from orderflow.domain.attention import attention
 from orderflow.domain.due import effects_due
 from orderflow.domain.events import Destination, DetailsFetched, HoldReason, Ids
@@ -38,7 +39,8 @@ def card(conn: sa.Connection, app: App, place: Place, command: str) -> dict[str,
     """Everything about one order. `command` is how orderflow was called."""
     store, order_id, policy, now = place.store, place.order_id, app.policy(place.store), wall_clock(conn)
     order = load(conn, store, order_id)
-    rows = outbox_of(conn, place)
+    kept = kept_back(conn, store, now)
+    rows = [row | prospect(app, store, row, order, kept) for row in outbox_of(conn, place)]
     view = View(conn, store, order_id, order, policy, rows, silence(conn, app, store, now), now, command)
     found = {
         "store": store,

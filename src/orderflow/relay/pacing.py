@@ -87,6 +87,16 @@ def shown(gate: Gate, pace: Pace, now: datetime) -> Gate:
     return replace(gate, shut_until=_shut_until(gate, pace, now), guarded=guarded, watched=watched)
 
 
+def why_shut(gate: Gate, now: datetime) -> str:
+    """Why nobody calls a destination whose gate is shut now, for people."""
+    because = f": {gate.reason}" if gate.reason else ""
+    if gate.broken_until is not None:
+        return f"one call tries whether it is back{because}" if gate.probe_until else f"its breaker is open{because}"
+    if gate.rests:
+        return f"it turned calls away for their rate{because}"
+    return "it asked for a rest" if gate.rest_until is not None and gate.rest_until > now else "its pace"
+
+
 def _shut_until(gate: Gate, pace: Pace, now: datetime) -> datetime | None:
     spacing = max(gate.spacing, pace.min_interval)
     full = 0 < pace.at_once <= _going_on(gate, now)
