@@ -31,8 +31,16 @@ def test_all_mistakes_at_once(home):
 @pytest.mark.parametrize(
     ("parts", "told"),
     [
+        (
+            {"top": "breaker = { first = 60, longest = 30 }"},
+            "breaker.first: got 60, expected at most breaker.longest, 30",
+        ),
+        (
+            {"top": 'windows = { schedule = ["soon"] }'},
+            "windows.schedule: got a list, expected a list of numbers (the longest",
+        ),
         ({"top": "worker = 3"}, "worker: there is no such setting; did you mean workers?"),
-        ({"top": "zzz = 3"}, "zzz: there is no such setting; there are data_dir, database_url, "),
+        ({"top": "zzz = 3"}, "zzz: there is no such setting; there are breaker, data_dir, database_url, "),
         ({"top": 'workers = "3"'}, 'workers: got the text "3", expected a whole number from 1 to 64 (calls'),
         ({"top": "workers = 0"}, "workers: got 0, expected a whole number from 1"),
         ({"top": "workers = true"}, "workers: got true, expected"),

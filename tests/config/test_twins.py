@@ -18,6 +18,9 @@ ODD = {
     "base_currency": "EUR",
     "unsafe_server": "fsync",
     "kind": "contract",
+    "schedule": "5, 30.5",
+    "rate": "0.5",
+    "longest": "4000",
 }
 
 

@@ -19,7 +19,9 @@ from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
 from orderflow.domain.policy import Mode, StorePolicy, in_scope
 from orderflow.projections.planner import Planner
-from orderflow.store import epochs, log, progress
+from orderflow.relay.pacing import why_shut
+from orderflow.store import epochs, gates, log, progress
+from orderflow.store.gates import Gate
 from orderflow.store.tables import pauses
 
 OVERDUE: Final = timedelta(minutes=1)
@@ -58,7 +60,7 @@ class View:
 
 def around(view: View) -> tuple[Circumstance, ...]:
     """All of them, what stops the order first."""
-    found = (*_recovery(view), *_pauses(view), *_rows(view), *_unread(view), *_policy(view))
+    found = (*_recovery(view), *_pauses(view), *_gates(view), *_rows(view), *_unread(view), *_policy(view))
     return tuple(sorted(found, key=lambda one: not one.stops))
 
 
@@ -90,6 +92,16 @@ def _pauses(view: View) -> Iterator[Circumstance]:
             yield Circumstance("paused", text, stops, lines)
 
 
+def _gates(view: View) -> Iterator[Circumstance]:
+    """A destination that rests or is down: it opens by itself, so that it stops nobody for good."""
+    waiting = {row["destination"] for row in view.rows if not row["parked"]}
+    for gate in gates.standing(view.conn, view.store):
+        if gate.destination in waiting and gate.guarded and gate.shut_until is not None and gate.shut_until > view.now:
+            until, why = clock(gate.shut_until, view.now), why_shut(gate, view.now)
+            text = f"nobody calls {gate.destination} of {view.store} until {until}: {why}"
+            yield Circumstance("kept_away", text, commands=(f"{view.command} resume {view.store} {gate.destination}",))
+
+
 def _unread(view: View) -> Iterator[Circumstance]:
     """The planner is the last reader that an event must pass before anything is done about it."""
     read = progress.positions(view.conn, [Planner.name], view.store)[Planner.name]
@@ -103,6 +115,7 @@ def _unread(view: View) -> Iterator[Circumstance]:
 
 def _rows(view: View) -> Iterator[Circumstance]:
     held_up = set(view.conn.scalars(sa.select(pauses.c.scope).where(pauses.c.store == view.store)))
+    held_up |= {gate.destination for gate in gates.standing(view.conn, view.store) if _slow(gate, view.now)}
     for row in view.rows:
         effect, late = row["effect"], view.now - row["next_at"]
         leased = row["lease_until"] is not None and row["lease_until"] > view.now
@@ -115,6 +128,12 @@ def _rows(view: View) -> Iterator[Circumstance]:
         elif late > OVERDUE and row["destination"] not in held_up:
             text = f"{effect} should have been done {span(late)} ago, and no worker took it: does one run?"
             yield Circumstance("overdue", text, stops=True, commands=(f"{view.command} work",))
+
+
+def _slow(gate: Gate, now: datetime) -> bool:
+    """Whoever waits there may wait long, although workers run."""
+    lately = [time for time in (gate.shut_until, gate.started_at) if time is not None and time > now - OVERDUE]
+    return gate.guarded or bool(lately)
 
 
 def _policy(view: View) -> Iterator[Circumstance]:

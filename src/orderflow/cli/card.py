@@ -19,6 +19,7 @@ from orderflow.cli.finding import Place
 from orderflow.cli.freshness import silence
 from orderflow.cli.headline import headline, needs_you
 from orderflow.cli.means import wall_clock
+from orderflow.cli.prospects import kept_back, prospect
 from orderflow.desk.exceptions import of_case, traced
 from orderflow.domain.attention import Attention, attention
 from orderflow.domain.cases import Case
@@ -41,7 +42,8 @@ def card(conn: sa.Connection, app: App, place: Place, command: str) -> dict[str,
     """Everything about one order. `command` is how orderflow was called."""
     store, order_id, policy, now = place.store, place.order_id, app.policy(place.store), wall_clock(conn)
     order = load(conn, store, order_id)
-    rows = outbox_of(conn, place)
+    kept = kept_back(conn, store, now)
+    rows = [row | prospect(app, store, row, order, kept) for row in outbox_of(conn, place)]
     ids = {case.key: case for case in traced(conn, store, order_id, policy)}
     view = View(conn, store, order_id, order, policy, rows, silence(conn, app, store, now), now, command)
     found = {

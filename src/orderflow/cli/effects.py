@@ -18,6 +18,7 @@ from orderflow.cli.finding import AnyOrder, Place, find
 from orderflow.cli.freshness import warn
 from orderflow.cli.headline import clock
 from orderflow.cli.means import InStore, one_of
+from orderflow.cli.prospects import kept_back, with_prospects
 from orderflow.cli.requests import request_lines, requests_of
 from orderflow.domain.events import Effect
 from orderflow.store.tables import attempts, effects, outbox
@@ -46,6 +47,7 @@ _query = sa.select(
     sa.func.coalesce(sa.func.nullif(outbox.c.reason, ""), effects.c.reason, "").label("reason"),
     _began.label("since"),
     outbox.c.next_at,
+    sa.func.coalesce(outbox.c.failures, 0).label("failures"),
     effects.c.ended_at,
 ).select_from(_both)
 
@@ -60,7 +62,11 @@ def list_(
     limit: Annotated[int, typer.Option(help="At most so many, the newest first.", min=1)] = 50,
     as_json: means.AsJson = False,
 ) -> None:
-    """List effects: those in the outbox, and what became of all others. Mere questions only if asked for."""
+    """List effects: those in the outbox, and what became of all others. Mere questions only if asked for.
+
+    Of what is under way: the next try, and by when it is given up if every one fails. Then which destinations nobody
+    calls now, why, and until when.
+    """
     with means.opened(ctx) as app, app.engine.connect() as conn:
         names = means.stores(app, store)
         now = means.wall_clock(conn)
@@ -77,6 +83,8 @@ def list_(
             wanted += [listed.c.store == place.store, listed.c.order_id == place.order_id]
         newest = sa.select(listed).where(*wanted).order_by(listed.c.since.desc().nulls_last(), *_keys(listed))
         found = [dict(row) for row in conn.execute(newest.limit(limit + 1)).mappings()]
+        found = with_prospects(conn, app, found, now)
+        kept = [(name, *one) for name in names for one in sorted(kept_back(conn, name, now).items())]
         warn(conn, app, names, means.means(ctx).command, reader="effects")
     if as_json:
         means.print_json(found[:limit])
@@ -84,6 +92,10 @@ def list_(
     if found:
         means.show(_table(found[:limit], now))
     means.say(f"more than {limit} effects; --limit shows more" if len(found) > limit else f"{len(found)} effects")
+    for name, there, one in kept:
+        resume = f"`{means.means(ctx).command} resume {name} {there}`"
+        until = resume if one["until"] is None else clock(one["until"], now)
+        means.say(f"nobody calls {there} of {name} until {until}: {one['why']}")
 
 
 def _keys(listed: sa.Subquery) -> list[sa.ColumnElement[Any]]:
@@ -92,11 +104,11 @@ def _keys(listed: sa.Subquery) -> list[sa.ColumnElement[Any]]:
 
 def _table(rows: list[dict[str, Any]], now: Any) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("order", "effect", "state", "tries", "since (UTC)", "next", "reason"):
+    for name in ("order", "effect", "state", "tries", "since (UTC)", "next try", "gives up by", "reason"):
         table.add_column(name, justify="right" if name == "tries" else "left", overflow="fold")
     for row in rows:
         style = "red" if row["state"] in ("refused", "exhausted") else None
-        at = [clock(time, now) if time else "" for time in (row["since"], row["next_at"])]
+        at = [clock(time, now) if time else "" for time in (row["since"], row["next_try"], row["gives_up_by"])]
         name = f"{row['effect']} {row['generation']}"
         tried = str(row["attempts"] or "")
         table.add_row(f"{row['store']}/{row['order_id']}", name, row["state"], tried, *at, row["reason"], style=style)
@@ -131,6 +143,7 @@ def show(
             sa.func.coalesce(outbox.c.order_id, effects.c.order_id) == place.order_id,
         )
         keys = [dict(row) for row in conn.execute(query).mappings() if chosen in (None, row["effect"])]
+        keys = with_prospects(conn, app, keys, now)
         calls = attempts_of(conn, place, chosen, limit=1000)
         requests = requests_of(conn, app, place, chosen, personal=personal)
         if personal:

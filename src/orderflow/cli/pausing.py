@@ -17,13 +17,14 @@ from orderflow.app import App
 from orderflow.cli import means
 from orderflow.cli.headline import clock
 from orderflow.cli.means import InStore, one_of
-from orderflow.store import progress
+from orderflow.store import gates, progress
 from orderflow.store.bell import Topic
 from orderflow.store.connect import transact
 from orderflow.store.link import hint
 from orderflow.store.tables import pauses as pauses_table
 
-SCOPES: Final = ("pull", "glopal", "shop")
+_PULL: Final = "pull"
+SCOPES: Final = (_PULL, "glopal", "shop")
 ALL: Final = "all"
 Stores = Annotated[
     str, typer.Argument(help="A store of the settings file, or all.", metavar="STORE", show_default=False)
@@ -57,10 +58,13 @@ def pause(
 
 
 def resume(ctx: typer.Context, store: Stores, scope: Scope, *, as_json: means.AsJson = False) -> None:
-    """Lift a pause, also one that orderflow made itself: mend its cause first."""
+    """Lift a pause, also one that orderflow made itself: mend its cause first.
+
+    A destination that was resting, or whose breaker was open, is called at once as well.
+    """
     with means.opened(ctx) as app:
         places = _places(app, store, scope)
-        lifted = [transact(app.engine, partial(progress.resume, store=name, scope=what)) for name, what in places]
+        lifted = [transact(app.engine, partial(_lift, store=name, scope=what)) for name, what in places]
         if any(lifted):
             hint(app.engine, Topic.DUE)
     if as_json:
@@ -74,6 +78,12 @@ def resume(ctx: typer.Context, store: Stores, scope: Scope, *, as_json: means.As
             means.say(f"{what} of {name} was not paused")
     if not any(lifted) and ALL in (store, scope):
         means.say("nothing of that was paused")
+
+
+def _lift(conn: sa.Connection, *, store: str, scope: str) -> bool:
+    """Nothing keeps it back any more. False if nothing did."""
+    reopened = scope != _PULL and gates.reopen(conn, (store, scope))
+    return progress.resume(conn, store, scope) or reopened
 
 
 def pauses(ctx: typer.Context, *, store: InStore = None, as_json: means.AsJson = False) -> None:

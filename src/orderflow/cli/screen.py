@@ -148,13 +148,20 @@ def _due(found: dict[str, Any], now: datetime) -> Iterator[Line]:
 
 def _next(found: dict[str, Any], now: datetime) -> Iterator[Line]:
     for row in found["outbox"]:
+        kept, next_try = row["kept_back"], row["next_try"]
         if row["parked"]:
             at = "parked until a retry"
+        elif next_try is None:
+            at = f"not before {row['destination']} is resumed"
         else:
-            at = when(row["next_at"], now) if row["next_at"] > now else f"due for {span(now - row['next_at'])}"
+            at = when(next_try, now) if next_try > now else f"due for {span(now - next_try)}"
         does = f"look up {row['effect']}" if row["state"] != "planned" else row["effect"]
         failed = f", failed {row['failures']} times" if row["failures"] else ""
         yield f"{does}: {at}{failed}" + (f" ({row['reason']})" if row["reason"] else "")
+        if kept is not None and kept["until"] is not None:
+            yield _faint(f"nobody calls {row['destination']} until {clock(kept['until'], now)}: {kept['why']}")
+        if row["gives_up_by"] is not None:
+            yield _faint(f"left to you by {when(row['gives_up_by'], now)}, if every try fails")
 
 
 def _attempts(found: dict[str, Any], now: datetime) -> Iterator[Line]:

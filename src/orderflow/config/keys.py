@@ -121,6 +121,8 @@ def _said(info: inspect.Type) -> str:
             return "a time with its zone"
         case inspect.EnumType(cls):
             return f"one of {', '.join(str(one.value) for one in cls)}"
+        case inspect.VarTupleType(inspect.FloatType()):
+            return "a list of numbers"
         case inspect.VarTupleType():
             return "a list of texts"
         case inspect.CustomType():

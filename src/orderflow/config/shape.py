@@ -31,8 +31,8 @@ class PaceSettings(Struct, frozen=True):
         float, _is("seconds from the beginning of one call to the next; 0 leaves it to the destination", ge=0, le=3600)
     ] = 0.0
     at_once: Annotated[
-        int | None, _is("calls that go on at the same time; as many as there are workers without it", "4", ge=1, le=64)
-    ] = None
+        int, _is("calls that go on at the same time, at most; 0: as many as the workers make", ge=0, le=64)
+    ] = 0
 
 
 class GlopalSettings(Struct, frozen=True):
@@ -159,6 +159,13 @@ class WindowSettings(Struct, frozen=True):
     look_up: Annotated[float, _is("first look-up after a lost reply", gt=0, le=3600)] = 2.0
     retry: Annotated[float, _is("first pause before another attempt; grows fourfold, with jitter", gt=0, le=3600)] = 5.0
     longest: Annotated[float, _is("no pause is longer", gt=0, le=86400)] = 3600.0
+    schedule: Annotated[
+        tuple[Annotated[float, Meta(gt=0, le=86400)], ...],
+        _is(
+            "the longest pause after each try, such as [5, 30, 120, 600, 1800, 7200, 18000, 36000]; the last one goes "
+            "on. Instead of `retry` and `longest`"
+        ),
+    ] = ()
 
 
 class BreakerSettings(Struct, frozen=True):

@@ -26,7 +26,8 @@ from orderflow.connectors import (
     Unknown,
     Unreadable,
 )
-from orderflow.connectors.exchange import Outbound, json_object, thawed, unread, unsent, unwelcome
+from orderflow.connectors.exchange import Outbound, Outcome, json_object, thawed, unread, unsent, unwelcome
+from orderflow.connectors.rate_headers import rested
 from orderflow.domain.events import Effect
 from orderflow.glopal.client import Client
 from orderflow.glopal.codec import problem_of_order_id
@@ -95,6 +96,10 @@ class Glopal:
         if isinstance(outbound, Refused):
             return outbound
         reply = self._client.call(outbound.method, outbound.target, outbound.body, in_time)
+        return rested(self._result(outbound, reply), reply)
+
+    def _result(self, outbound: Outbound, reply: Outcome) -> Result:
+        """What the answer to a write means."""
         if not isinstance(reply, Reply):
             return unsent(reply)
         if reply.status == 404:
@@ -123,6 +128,10 @@ class Glopal:
         if problem := problem_of_order_id(subject.order_id):
             return Unreadable(f"order_id {problem}", b"")
         reply = self._client.order(subject.order_id)
+        return rested(self._sight(subject, reply), reply)
+
+    def _sight(self, subject: Subject, reply: Outcome) -> Sight:
+        """What the answer to the GET shows."""
         if isinstance(reply, Reply) and reply.status == 404:
             return Missing(reply.summary, 404)
         if not isinstance(reply, Reply) or reply.status != 200:

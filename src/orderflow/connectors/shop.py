@@ -25,6 +25,7 @@ from orderflow.connectors import (
 )
 from orderflow.connectors.exchange import (
     Outbound,
+    Outcome,
     exchange,
     json_object,
     thawed,
@@ -32,6 +33,7 @@ from orderflow.connectors.exchange import (
     unsent,
     unwelcome,
 )
+from orderflow.connectors.rate_headers import rested
 from orderflow.connectors.shop_answers import done, is_id, oldest_first, sighting, taken
 from orderflow.domain.events import Effect, ShopState, Sighting
 from orderflow.glopal.client import Endpoint, EndpointOptions
@@ -111,6 +113,10 @@ class Shop:
         if isinstance(outbound, Refused):
             return outbound
         reply = exchange(self._endpoint, outbound, headers={"idempotency-key": _header(key)}, in_time=in_time)
+        return rested(self._result(outbound, reply), reply)
+
+    def _result(self, outbound: Outbound, reply: Outcome) -> Result:
+        """What the answer to a write means."""
         if not isinstance(reply, Reply):
             return unsent(reply)
         step, wanted = outbound.expects.get("step", ""), outbound.expects.get("id", "")
@@ -135,13 +141,18 @@ class Shop:
 
     def find(self, subject: Subject) -> Sight:
         """Everything under the reference, and each known id by itself, which shows writes at once."""
-        rows = self._listed(subject.reference)
+        heard: list[Outcome] = []
+        return rested(self._sight(subject, heard), *heard)
+
+    def _sight(self, subject: Subject, heard: list[Outcome]) -> Sight:
+        """What the answers show; each of them is added to `heard`."""
+        rows = self._listed(subject.reference, heard)
         if isinstance(rows, Retry):
             return rows
         orders = {str(row["id"]): row for row in rows}
         gone = []
         for shop_id in subject.known:
-            row = self._one(shop_id)
+            row = self._one(shop_id, heard)
             if isinstance(row, Retry):
                 return row
             if row is None:
@@ -152,9 +163,10 @@ class Shop:
         seen = [sighting(row) for row in oldest_first(list(orders.values()))]
         return Found((*(one for one in seen if one is not None), *gone), status=200)
 
-    def _listed(self, reference: str) -> list[dict[str, Json]] | Retry:
+    def _listed(self, reference: str, heard: list[Outcome]) -> list[dict[str, Json]] | Retry:
         """The orders that carry exactly the reference, each of them readable."""
         reply = exchange(self._endpoint, Outbound("GET", f"/orders?reference={quote(reference, safe='')}"))
+        heard.append(reply)
         if not isinstance(reply, Reply) or reply.status != 200:
             return unread(reply)
         document = json_object(reply.body)
@@ -166,9 +178,10 @@ class Shop:
             return Retry("an order in the list cannot be read", status=200, reply=reply.body)
         return ours
 
-    def _one(self, shop_id: str) -> dict[str, Json] | Retry | None:
+    def _one(self, shop_id: str, heard: list[Outcome]) -> dict[str, Json] | Retry | None:
         """The order with this id; None if it is deleted."""
         reply = exchange(self._endpoint, Outbound("GET", f"/orders/{quote(shop_id, safe='')}"))
+        heard.append(reply)
         if isinstance(reply, Reply) and reply.status == 404 and reply.code == "order_not_found":
             return None
         if not isinstance(reply, Reply) or reply.status != 200:

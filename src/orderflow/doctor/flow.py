@@ -17,7 +17,8 @@ from orderflow.desk.exceptions import Wanted, listed
 from orderflow.doctor import sealed
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.domain import machine
-from orderflow.store import epochs, log, progress, server
+from orderflow.relay.pacing import why_shut
+from orderflow.store import epochs, gates, log, progress, server
 from orderflow.store.applied import flaws
 from orderflow.store.vault import opens
 
@@ -34,6 +35,7 @@ def checked(conn: sa.Connection, app: App, store: str, command: str) -> Iterator
     yield _pull(conn, app, store, now, command)
     yield _recovery(conn, store, command)
     yield _pauses(conn, store, command)
+    yield _gates(conn, store, now, command)
     yield _readers(conn, store, command)
     yield _completeness(conn, store, command)
     yield _machine(conn, store, command)
@@ -95,6 +97,18 @@ def _pauses(conn: sa.Connection, store: str, command: str) -> Finding:
     return failure("pauses", told, f"mend the reason, then {lift}", store)
 
 
+def _gates(conn: sa.Connection, store: str, now: datetime, command: str) -> Finding:
+    """Destinations that nobody calls because they are down or want to be left alone."""
+    shut = [one for one in gates.standing(conn, store) if one.guarded and one.shut_until and one.shut_until > now]
+    if not shut:
+        return ok("destinations", "each may be called", store)
+    told = "; ".join(
+        f"nobody calls {one.destination} until {one.shut_until:%H:%M:%S} UTC: {why_shut(one, now)}" for one in shut
+    )
+    lines = " and ".join(f"`{command} resume {store} {one.destination}`" for one in shut)
+    return warning("destinations", told, f"it goes on by itself; {lines} tries at once", store)
+
+
 def _readers(conn: sa.Connection, store: str, command: str) -> Finding:
     head = log.head(conn, store)
     behind = {name: head - place for name, place in progress.positions(conn, READERS, store).items() if place < head}
@@ -139,8 +153,10 @@ def _overdue(conn: sa.Connection, store: str, command: str) -> Finding:
 
 
 _OVERDUE: Final = sa.text(
-    "SELECT count(*) FROM orderflow.outbox WHERE store = :store AND NOT parked "
-    "AND greatest(next_at, lease_until) < orderflow.wall_clock() - :late"
+    "SELECT count(*) FROM orderflow.outbox o WHERE store = :store AND NOT parked "
+    "AND greatest(next_at, lease_until) < orderflow.wall_clock() - :late "
+    "AND NOT coalesce((SELECT g.guarded FROM orderflow.gates g WHERE g.store = o.store "
+    "AND g.destination = o.destination ORDER BY g.seq DESC LIMIT 1), false)"
 )
 
 

@@ -108,7 +108,7 @@ def hear(
         place = store, destination
         pace = relay.pace(place)
         amiss = any(one.down or one.throttled or one.rest > 0 for one in news)
-        if not amiss and destination not in watched and pace.at_once is None:
+        if not amiss and destination not in watched and not pace.at_once:
             continue
         before, _ = gates.hold(conn, place)
         after = heard(before, pace, relay.breaker, news, now)

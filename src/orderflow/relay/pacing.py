@@ -28,15 +28,18 @@ _NARROWEST: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The pace of one destination: seconds between the beginnings of two calls, and how many go on at once."""
+    """The pace of one destination: seconds between the beginnings of two calls, and how many go on at once.
+
+    0 sets no limit.
+    """
 
     min_interval: float = 0.0
-    at_once: int | None = None
+    at_once: int = 0
 
     @property
     def free(self) -> bool:
         """No pace at all."""
-        return self.min_interval <= 0 and self.at_once is None
+        return not (self.min_interval or self.at_once)
 
 
 FREE: Final = Pace()
@@ -59,12 +62,12 @@ def granted(gate: Gate, pace: Pace, most: int, now: datetime) -> Grant:
         return Grant(min(1, most), probe=True)
     if max(gate.spacing, pace.min_interval) > 0:
         return Grant(min(1, most))
-    return Grant(most if pace.at_once is None else min(most, pace.at_once - _going_on(gate, now)))
+    return Grant(min(most, pace.at_once - _going_on(gate, now)) if pace.at_once else most)
 
 
 def begun(gate: Gate, pace: Pace, calls: int, now: datetime, until: datetime) -> Gate:
     """The gate once so many calls go through under leases that end at `until`."""
-    ends = gate.in_flight + (until,) * calls if pace.at_once is not None else ()
+    ends = gate.in_flight + (until,) * calls if pace.at_once else ()
     probe = until if gate.broken_until is not None else None
     return shown(replace(gate, started_at=now, in_flight=ends, probe_until=probe), pace, now)
 
@@ -84,9 +87,19 @@ def shown(gate: Gate, pace: Pace, now: datetime) -> Gate:
     return replace(gate, shut_until=_shut_until(gate, pace, now), guarded=guarded, watched=watched)
 
 
+def why_shut(gate: Gate, now: datetime) -> str:
+    """Why nobody calls a destination whose gate is shut now, for people."""
+    because = f": {gate.reason}" if gate.reason else ""
+    if gate.broken_until is not None:
+        return f"one call tries whether it is back{because}" if gate.probe_until else f"its breaker is open{because}"
+    if gate.rests:
+        return f"it turned calls away for their rate{because}"
+    return "it asked for a rest" if gate.rest_until is not None and gate.rest_until > now else "its pace"
+
+
 def _shut_until(gate: Gate, pace: Pace, now: datetime) -> datetime | None:
     spacing = max(gate.spacing, pace.min_interval)
-    full = pace.at_once is not None and _going_on(gate, now) >= pace.at_once
+    full = 0 < pace.at_once <= _going_on(gate, now)
     times = (
         gate.rest_until,
         gate.broken_until,

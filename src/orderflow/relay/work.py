@@ -44,7 +44,8 @@ class Windows:
     """Times of a relay, in seconds.
 
     A request's first byte leaves within `send`, a call ends within `call`; `get_settle` must be longer than Glopal's
-    GET may lag behind its events. Look-ups begin after `look_up`; retries back off from `retry` to `longest`.
+    GET may lag behind its events. Look-ups begin after `look_up`; retries back off from `retry` to `longest`, or as
+    `schedule` lists the pauses, of which the last goes on.
     """
 
     send: float = 10.0
@@ -53,6 +54,14 @@ class Windows:
     look_up: float = 2.0
     retry: float = 5.0
     longest: float = 3600.0
+    schedule: tuple[float, ...] = ()
+
+    def pause(self, tries: int) -> float:
+        """The longest wait after so many tries, in seconds: the one place where the schedule of retries stands."""
+        number = max(tries, 1)
+        if self.schedule:
+            return self.schedule[min(number, len(self.schedule)) - 1]
+        return min(self.longest, self.retry * 4.0 ** min(number - 1, 20))
 
     @property
     def lease(self) -> float:
@@ -84,8 +93,8 @@ class Relay:
         return [(store, place.value) for store in sorted(self.tenants) for place in self.tenants[store].connectors]
 
     def backoff(self, tries: int) -> float:
-        """Seconds to wait after so many tries: capped exponential, full jitter."""
-        return self.rng.uniform(0.0, min(self.windows.longest, self.windows.retry * 4.0 ** min(tries - 1, 20)))
+        """Seconds to wait after so many tries: full jitter, so that those who failed together do not come together."""
+        return self.rng.uniform(0.0, self.windows.pause(tries))
 
 
 @dataclass(frozen=True, slots=True)

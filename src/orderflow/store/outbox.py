@@ -158,7 +158,7 @@ _PLAN: Final = sa.text(
 _NEXT_TIME: Final = sa.text(
     """
     SELECT min(greatest(o.next_at, o.lease_until, (
-        SELECT CASE WHEN g.shut_until > orderflow.wall_clock() THEN g.shut_until END FROM orderflow.gates g
+        SELECT g.shut_until FROM orderflow.gates g
         WHERE g.store = o.store AND g.destination = o.destination ORDER BY g.seq DESC LIMIT 1)))
     FROM orderflow.outbox o
     WHERE NOT o.parked AND (CAST(:store AS text) IS NULL OR o.store = :store)
