@@ -52,7 +52,10 @@ def test_what_is_in_effect(home, monkeypatch):
     assert rows["stores.acme.glopal.routes"] == ('{"accept":{"method":"PUT"}}', "file")
     assert rows["stores.acme.effects_from"] == ("none", "default")
     assert len(rows) == sum(
-        key.kind in {Kind.VALUE, Kind.SECRET} for table in TABLES.values() for key in keys_of(table).values()
+        key.kind in {Kind.VALUE, Kind.SECRET}
+        for name, table in TABLES.items()
+        for key in keys_of(table).values()
+        if name != "alerts.rules.acme"  # there is none
     )
     assert "hunter" not in repr(rows)
 

@@ -18,6 +18,10 @@ ODD = {
     "base_currency": "EUR",
     "unsafe_server": "fsync",
     "kind": "contract",
+    "classes": "stuck, money",
+    "outcomes": "Refused",
+    "effects": "draft, promote",
+    "only": "acme",
 }
 
 

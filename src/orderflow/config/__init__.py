@@ -18,6 +18,8 @@ from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
 from orderflow.config.shape import (
     AgeLimitSettings,
+    AlertRuleSettings,
+    AlertSettings,
     GlopalSettings,
     SealSettings,
     Settings,
@@ -30,6 +32,8 @@ from orderflow.domain.policy import LIMITED, ImportCurrency, StorePolicy
 
 __all__ = [
     "AgeLimitSettings",
+    "AlertRuleSettings",
+    "AlertSettings",
     "ConfigError",
     "GlopalSettings",
     "Reading",
