@@ -44,7 +44,7 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]] | tuple[str, dict[st
     ),
     "alerts": (
         "Who is told of exceptions and failing calls, by which rules, and what was said.",
-        {"list": "alerting:list_", "status": "alerting:status", "test": "alerting:test"},
+        {"list": "alerting:list_", "status": "alerting:status", "test": "alerting:trial"},
     ),
     "accept": "commanding:accept",
     "cancel": "commanding:cancel",

@@ -123,7 +123,7 @@ def _said(said: Standing | None, now: datetime) -> str:
 # --- a trial ----------------------------------------------------------------------------------------------------------
 
 
-def test(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
+def trial(ctx: typer.Context, *, as_json: means.AsJson = False) -> None:
     """Send everybody who is to be told a signal that says it is a trial. Exit code 1 if one of them did not take it."""
     alerting = composition.alerting(means.settings(ctx))
     told = alerts.trial(alerting, datetime.now(UTC))

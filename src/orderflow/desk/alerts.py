@@ -107,7 +107,7 @@ def _look(conn: sa.Connection, alerting: Alerting) -> list[str]:
 
 def say(engine: sa.Engine, alerting: Alerting, lease: timedelta = signals.LEASE) -> bool:
     """Send the oldest signal that waits; False if none does."""
-    signal = transact(engine, partial(signals.taken, lease=lease))
+    signal = transact(engine, partial(signals.taken, stores=[*alerting.silences], lease=lease))
     if signal is None:
         return False
     problem = "; ".join(_problems(alerting, signal))

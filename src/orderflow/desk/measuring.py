@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from orderflow.desk.exceptions import Found, Id
 from orderflow.desk.rules import Rule
+from orderflow.domain.machine import Status
 
 SHOWN: Final = 20
 """At most so many orders are named, and a quarter as many examples."""
@@ -21,7 +22,9 @@ SHOWN: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was counted up to `at`. `of`: how many orders or calls there were in all; `newest`: when the last one began.
+    """What was counted up to `at`; `newest`: when the last one began. `of`: how many orders or calls there were in all.
+
+    Orders are only counted where the rule asks for a share of them; else `of` is 0.
 
     `orders` are those affected, the newest first, at most `SHOWN` of `spread`; of each example an id to look it up by.
     """
@@ -58,9 +61,9 @@ def measured(conn: sa.Connection, rule: Rule, store: str, own: Sequence[Found], 
         row = conn.execute(_CALLS, given | {"outcomes": [*rule.outcomes], "effects": [*rule.effects]}).one()
         return _measured(rule, store, now, row, row.of, [])
     row = conn.execute(_EXCEPTIONS, given | {"classes": [*rule.classes]}).one()
-    of = conn.execute(_NEWS, given).scalar_one() if rule.percent else 0
+    of = max(row.spread, conn.execute(_NEWS, given | _BY_STATUS).scalar_one()) if rule.percent else 0
     mine = [one for one in own if one.store == store and (not rule.classes or one.of in rule.classes)]
-    return _measured(rule, store, now, row, max(of, row.spread), mine)
+    return _measured(rule, store, now, row, of, mine)
 
 
 def _measured(rule: Rule, store: str, now: datetime, row: Any, of: int, own: Sequence[Found]) -> Measured:
@@ -104,7 +107,12 @@ _EXCEPTIONS: Final = sa.text(
 )
 """Those that are open, and those that were within the window. Of what Glopal is still asked about nobody is told."""
 
-_NEWS: Final = sa.text("SELECT count(*) FROM orderflow.orders WHERE store = :store AND last_recorded_at > :since")
+_NEWS: Final = sa.text(
+    "SELECT count(*) FROM orderflow.orders WHERE store = :store AND status = ANY (:statuses) "
+    "AND last_recorded_at > :since"
+)
+_BY_STATUS: Final = {"statuses": [*Status]}
+"""All of them: the index of orders leads by status to the newest."""
 
 _CALLS: Final = sa.text(
     f"""

@@ -6,7 +6,7 @@ tell a double. None overtakes an older one of the same rule and store.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -119,6 +119,7 @@ def body(found: Measured, state: str, signal_id: UUID, since: datetime | None) -
     """What is sent. Orders by id only; `next` is the command line that shows them."""
     rule = found.rule
     classes = "".join(f" --class {one}" for one in rule.classes)
+    share = {"of": found.of, "percent": round(found.percent, 1)} if found.of else {}
     look = "effects list" if rule.outcomes else "exceptions"
     return {
         "id": str(signal_id),
@@ -131,8 +132,7 @@ def body(found: Measured, state: str, signal_id: UUID, since: datetime | None) -
         "counts": {
             "calls" if rule.outcomes else "exceptions": found.count,
             "orders": found.spread,
-            "of": found.of,
-            "percent": round(found.percent, 1),
+            **share,
         },
         "orders": found.orders,
         "examples": found.examples,
@@ -143,9 +143,9 @@ def body(found: Measured, state: str, signal_id: UUID, since: datetime | None) -
 # --- saying it --------------------------------------------------------------------------------------------------------
 
 
-def taken(conn: sa.Connection, lease: timedelta = LEASE) -> Signal | None:
-    """The oldest signal that is to be sent now, leased to whoever asks; None if there is none."""
-    row = conn.execute(_TAKE, {"lease": lease}).one_or_none()
+def taken(conn: sa.Connection, stores: Sequence[str], lease: timedelta = LEASE) -> Signal | None:
+    """The oldest signal of `stores` that is to be sent now, leased to whoever asks; None if there is none."""
+    row = conn.execute(_TAKE, {"lease": lease, "stores": [*stores]}).one_or_none()
     if row is None:
         return None
     store, rule, seq, signal_id, state, at, text, tries = row
@@ -157,7 +157,8 @@ _TAKE: Final = sa.text(
     UPDATE orderflow.alerts AS t SET next_at = orderflow.wall_clock() + :lease, tries = tries + 1
     WHERE (t.store, t.rule, t.seq) = (
         SELECT a.store, a.rule, a.seq FROM orderflow.alerts a
-        WHERE a.delivered_at IS NULL AND a.next_at <= orderflow.wall_clock() AND NOT EXISTS (
+        WHERE a.store = ANY (:stores) AND a.delivered_at IS NULL AND a.next_at <= orderflow.wall_clock()
+          AND NOT EXISTS (
             SELECT FROM orderflow.alerts older WHERE older.store = a.store AND older.rule = a.rule
               AND older.seq < a.seq AND older.delivered_at IS NULL
         )
