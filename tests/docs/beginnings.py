@@ -89,6 +89,7 @@ def _overruled(terminal: Terminal, world: World, name: str, positions: tuple[str
     hold = re.search(r"overruled (\d+)", _shows(terminal, order, f"release acme/{order} overruled"))
     assert hold is not None
     terminal.likeness.names |= {f"overruled {said}": hold[0] for said in positions}
+    terminal.likeness.names |= {f"held_overruled/{said}": f"held_overruled/{hold[1]}" for said in positions}
 
 
 STATES: Final[dict[str, Callable[[Terminal, World, str, tuple[str, ...]], object]]] = {
