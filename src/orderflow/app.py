@@ -24,14 +24,12 @@ from orderflow.audit import note, sealer, seals
 from orderflow.audit.exporters import Address, Command, Exporter, Folder
 from orderflow.audit.note import NoteError, PublicKey
 from orderflow.audit.sealer import Sealing
-from orderflow.config import AlertRuleSettings, AlertSettings, ConfigError, SealSettings, Settings, StoreSettings
+from orderflow.config import AlertSettings, ConfigError, SealSettings, Settings, StoreSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.desk.alerts import Alerting, Program, Receiver, Webhook
-from orderflow.desk.rules import BUILT_IN, Rule
-from orderflow.domain.events import Destination, Effect
-from orderflow.domain.exceptions import Of
+from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
 from orderflow.erasure import Receipt, receipts
 from orderflow.erasure.receipts import RegisterError
@@ -278,26 +276,9 @@ def _exporters(seal: SealSettings) -> Iterator[Exporter]:
 
 def alerting(settings: Settings) -> Alerting:
     """The alert rules, and who is told: nobody, without an address or a command. Raises `ConfigError`."""
-    given = settings.alerts
-    own = {name: _rule(name, one) for name, one in given.rules.items()}
-    rules = {rule.name: rule for rule in BUILT_IN if given.defaults} | own
-    kept = tuple(rule for name, rule in rules.items() if name not in given.rules or not given.rules[name].off)
     silences = {name: _silence(store.glopal.poll_seconds) for name, store in settings.stores.items()}
-    return Alerting(kept, tuple(_receivers(given)), given.every, silences)
-
-
-def _rule(name: str, given: AlertRuleSettings) -> Rule:
-    return Rule(
-        name,
-        classes=tuple(map(Of, given.classes)),
-        outcomes=given.outcomes,
-        effects=tuple(map(Effect, given.effects)),
-        only=given.only,
-        window=timedelta(minutes=given.window_minutes),
-        at_least=given.at_least,
-        orders=given.orders,
-        percent=given.percent,
-    )
+    given = settings.alerts
+    return Alerting(config.alert_rules(given), tuple(_receivers(given)), given.every, silences)
 
 
 def _receivers(given: AlertSettings) -> Iterator[Receiver]:
