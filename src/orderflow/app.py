@@ -25,10 +25,11 @@ from orderflow.audit import note, sealer, seals
 from orderflow.audit.exporters import Address, Command, Exporter, Folder
 from orderflow.audit.note import NoteError, PublicKey
 from orderflow.audit.sealer import Sealing
-from orderflow.config import ConfigError, SealSettings, Settings, StoreSettings
+from orderflow.config import AlertSettings, ConfigError, SealSettings, Settings, StoreSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
+from orderflow.desk.alerts import Alerting, Program, Receiver, Webhook
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
 from orderflow.erasure import Receipt, receipts
@@ -84,6 +85,7 @@ class App:
     erasures: Erasures | None = None
     unsafe_server: tuple[str, ...] = ()
     seals: Seals = no_seals
+    alerting: Alerting | None = None
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -91,12 +93,16 @@ class App:
 
     def longest_silence(self, store: str) -> timedelta:
         """A feed that was not read for longer is read by nobody."""
-        return max(timedelta(minutes=1), timedelta(seconds=10 * self.poll_seconds[store]))
+        return _silence(self.poll_seconds[store])
 
     def relay(self, number: int = 0) -> Relay:
         """A relay worker of this process. The clock goes on while the machine sleeps."""
         owner = f"{socket.gethostname()}:{os.getpid()}:{number}"
         return Relay(self.engine, self.vault, self.tenants, owner, boottime, windows=self.windows, breaker=self.breaker)
+
+
+def _silence(poll_seconds: float) -> timedelta:
+    return max(timedelta(minutes=1), timedelta(seconds=10 * poll_seconds))
 
 
 def returned(app: App) -> list[Receipt]:
@@ -134,6 +140,7 @@ def build(settings: Settings, url: str) -> App:
     engine, keys_at = connect(url, pool_size=pooled), config.vault_url(settings)
     keys_engine = None if keys_at is None else connect(keys_at, pool_size=pooled)
     sealed_by = sealing(settings.seal)
+    polls = {name: store.glopal.poll_seconds for name, store in settings.stores.items()}
     return App(
         engine=engine,
         vault=in_database(_vault(settings, keys_engine), engine),
@@ -142,11 +149,12 @@ def build(settings: Settings, url: str) -> App:
         windows=Windows(**asdict(settings.windows)),
         breaker=Breaker(**asdict(settings.breaker)),
         workers=settings.workers,
-        poll_seconds={name: store.glopal.poll_seconds for name, store in settings.stores.items()},
+        poll_seconds=polls,
         sealing=sealed_by,
         erasures=erasures(settings),
         unsafe_server=settings.unsafe_server,
         seals=no_seals if sealed_by is None else partial(sealer.newest_outside, sealed_by),
+        alerting=alerting(settings),
     )
 
 
@@ -182,6 +190,7 @@ def mistakes(settings: Settings) -> Iterator[str]:
     """What only shows when things are put together: keys, routes, mappings, the master key. Nobody is called."""
     parts: list[Callable[[], object]] = [partial(config.database_url, settings), partial(config.vault_url, settings)]
     parts += [partial(_vault, settings), partial(sealing, settings.seal), partial(erasures, settings)]
+    parts += [partial(alerting, settings)]
     parts += [partial(config.data_dir, settings)] if settings.database_url is None else []
     for name, store in settings.stores.items():
         parts += [partial(_client, name, store, 1.0), partial(mapping_of, name, store)]
@@ -201,6 +210,9 @@ def close(app: App) -> None:
     for exporter in app.sealing.exporters if app.sealing else ():
         if isinstance(exporter, Address):
             exporter.endpoint.close()
+    for receiver in app.alerting.receivers if app.alerting else ():
+        if isinstance(receiver, Webhook):
+            receiver.endpoint.close()
     for feed in app.feeds.values():
         feed.client.close()
     for tenant in app.tenants.values():
@@ -263,6 +275,22 @@ def _exporters(seal: SealSettings) -> Iterator[Exporter]:
         key = seal.url_key.read("seal.url_key")
         with _blaming("seal.url"):
             yield Address(Endpoint(seal.url, key))
+
+
+def alerting(settings: Settings) -> Alerting:
+    """The alert rules, and who is told: nobody, without an address or a command. Raises `ConfigError`."""
+    silences = {name: _silence(store.glopal.poll_seconds) for name, store in settings.stores.items()}
+    given = settings.alerts
+    return Alerting(config.alert_rules(given), tuple(_receivers(given)), given.every, silences)
+
+
+def _receivers(given: AlertSettings) -> Iterator[Receiver]:
+    if given.command:
+        yield Program(given.command)
+    if given.url is not None and given.url_key is not None:
+        key = given.url_key.read("alerts.url_key")
+        with _blaming("alerts.url"):
+            yield Webhook(Endpoint(given.url, key))
 
 
 def _client(name: str, store: StoreSettings, call_seconds: float) -> Client:

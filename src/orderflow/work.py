@@ -18,6 +18,8 @@ from orderflow import intake
 from orderflow.app import PROJECTIONS, App, notice
 from orderflow.audit import sealer
 from orderflow.audit.sealer import Sealing
+from orderflow.desk import alerts
+from orderflow.desk.alerts import Alerting
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.planner import Planner
@@ -47,6 +49,7 @@ def work(app: App, stop: threading.Event) -> None:
         ("relay", crew.turn),
         ("bell", partial(link, app.engine, bell, stop)),
         *([("seal", _sealer(app, app.sealing, stop))] if app.sealing else []),
+        *([("alerts", _alerter(app, app.alerting, stop))] if app.alerting and app.alerting.receivers else []),
     ]
     threads = [threading.Thread(target=_forever, args=(name, turn, stop), name=name) for name, turn in loops]
     for thread in threads:
@@ -149,5 +152,13 @@ def _puller(app: App, feed: Feed, bell: Bell, stop: threading.Event) -> Callable
 def _sealer(app: App, sealing: Sealing, stop: threading.Event) -> Callable[[], None]:
     def turn() -> None:
         stop.wait(sealer.turn(app.engine, sealing, list(app.tenants)))
+
+    return turn
+
+
+def _alerter(app: App, alerting: Alerting, stop: threading.Event) -> Callable[[], None]:
+    def turn() -> None:
+        alerts.turn(app.engine, alerting)
+        stop.wait(alerting.every)
 
     return turn

@@ -40,7 +40,7 @@ def test_all_mistakes_at_once(home):
             "windows.schedule: got a list, expected a list of numbers (the longest",
         ),
         ({"top": "worker = 3"}, "worker: there is no such setting; did you mean workers?"),
-        ({"top": "zzz = 3"}, "zzz: there is no such setting; there are breaker, data_dir, database_url, "),
+        ({"top": "zzz = 3"}, "zzz: there is no such setting; there are alerts, breaker, data_dir, "),
         ({"top": 'workers = "3"'}, 'workers: got the text "3", expected a whole number from 1 to 64 (calls'),
         ({"top": "workers = 0"}, "workers: got 0, expected a whole number from 1"),
         ({"top": "workers = true"}, "workers: got true, expected"),
@@ -232,7 +232,7 @@ def test_whatever_is_given_is_read_or_refused(data):
     place = data.draw(st.sampled_from(list(TABLES)))
     table = raw
     for name in place.split(".") if place else ():
-        table = table[name]
+        table = table.setdefault(name, {})
     key = data.draw(st.sampled_from(list(keys_of(TABLES[place]))) | st.text())
     table[key] = data.draw(anything)
     settings, mistakes = checked(Given(raw))

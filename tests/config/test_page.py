@@ -52,7 +52,10 @@ def test_what_is_in_effect(home, monkeypatch):
     assert rows["stores.acme.glopal.routes"] == ('{"accept":{"method":"PUT"}}', "file")
     assert rows["stores.acme.effects_from"] == ("none", "default")
     assert len(rows) == sum(
-        key.kind in {Kind.VALUE, Kind.SECRET} for table in TABLES.values() for key in keys_of(table).values()
+        key.kind in {Kind.VALUE, Kind.SECRET}
+        for name, table in TABLES.items()
+        for key in keys_of(table).values()
+        if name != "alerts.rules.acme"  # there is none
     )
     assert "hunter" not in repr(rows)
 
@@ -65,3 +68,33 @@ def test_age_limits_are_hours_and_the_rest_keeps_its_default(home):
     assert found.unknown_after.total_seconds() == 300
     home.write(store="[stores.acme.age_limits]\nready = 0\ncompleted = 3")
     assert len(home.mistakes()) == 2
+
+
+def test_alert_rules_stand_beside_the_built_in_ones_or_in_their_place(home):
+    home.write(
+        top='[alerts.rules.stuck]\noff = true\n[alerts.rules.critical]\nclasses = ["money"]\nwindow_minutes = 1\n'
+        '[alerts.rules.calls_of_mine]\noutcomes = ["Unknown"]\neffects = ["accept"]\nat_least = 3\nonly = ["acme"]'
+    )
+    rules = {rule.name: rule for rule in config.alert_rules(home.settings().alerts)}
+    assert list(rules) == ["critical", "unknown", "refusals", "calls", "calls_of_mine"]
+    assert (rules["critical"].classes, rules["critical"].window.total_seconds()) == (("money",), 60)
+    mine = rules["calls_of_mine"]
+    assert (mine.outcomes, mine.effects, mine.at_least, mine.only) == (("Unknown",), ("accept",), 3, ("acme",))
+    home.write(top="alerts.defaults = false")
+    assert config.alert_rules(home.settings().alerts) == ()
+
+
+def test_mistakes_and_doubts_about_alerts(home):
+    home.write(
+        top='[alerts]\nurl = "https://x.example.com"\n[alerts.rules.a]\nclasses = ["stuk"]\noutcomes = ["No"]\n'
+        'effects = ["dance"]\nonly = ["nowhere"]\npercent = 101'
+    )
+    assert [one.split(": ")[0] for one in home.mistakes()] == ["alerts.rules.a.percent"]
+    home.path.write_text(home.path.read_text().replace("101", "10"))
+    keys = [one.split(": ")[0].removeprefix("alerts.rules.a.") for one in home.mistakes()]
+    assert keys == ["classes", "outcomes", "effects", "outcomes"]
+    home.write(top='[alerts]\nurl = "https://x.example.com"\n[alerts.rules.a]\neffects = ["draft"]\nonly = ["nowhere"]')
+    assert home.mistakes() == ("alerts.rules.a.only: there is no store nowhere",)
+    home.path.write_text(home.path.read_text().replace("nowhere", "acme"))
+    told = [one for one in home.warnings() if one.startswith("alerts")]
+    assert [one.split(": ")[0] for one in told] == ["alerts.rules.a.effects", "alerts.url", "alerts.rules"]

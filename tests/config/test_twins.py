@@ -21,6 +21,10 @@ ODD = {
     "schedule": "5, 30.5",
     "rate": "0.5",
     "longest": "4000",
+    "classes": "stuck, money",
+    "outcomes": "Refused",
+    "effects": "draft, promote",
+    "only": "acme",
 }
 
 

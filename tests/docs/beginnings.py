@@ -84,15 +84,26 @@ def _accepted(terminal: Terminal, world: World, name: str, _: tuple[str, ...]) -
 
 def _overruled(terminal: Terminal, world: World, name: str, positions: tuple[str, ...]) -> None:
     """Two answers of Glopal spoke against a report; the page names the position of the hold."""
-    order = _ready(terminal, world, name)
+    _against(terminal, world, _ready(terminal, world, name), positions)
+
+
+def _revoked(terminal: Terminal, world: World, name: str, positions: tuple[str, ...]) -> None:
+    """The same of an order that had been accepted before."""
+    _accepted(terminal, world, name, ())
+    _against(terminal, world, terminal.likeness.names[name], positions)
+
+
+def _against(terminal: Terminal, world: World, order: str, positions: tuple[str, ...]) -> None:
     _post(world, f"{order}/report/order.cancelled")
     hold = re.search(r"overruled (\d+)", _shows(terminal, order, f"release acme/{order} overruled"))
     assert hold is not None
     terminal.likeness.names |= {f"overruled {said}": hold[0] for said in positions}
+    terminal.likeness.names |= {f"held_overruled/{said}": f"held_overruled/{hold[1]}" for said in positions}
 
 
 STATES: Final[dict[str, Callable[[Terminal, World, str, tuple[str, ...]], object]]] = {
     "ready": _ready,
     "accepted": _accepted,
     "overruled": _overruled,
+    "revoked": _revoked,
 }

@@ -43,6 +43,8 @@ PURPOSE: Final = {
     "timeline": ("Read models", "One row an event, in words."),
     "anomalies": ("Read models", "What did not go by the book."),
     "effects": ("Read models", "Every side effect that was ever intended, and how it ended."),
+    "exceptions": ("Read models", "What waited for people: the events that opened and closed it, and who has it."),
+    "alerts": ("Progress", "What was said outside: signals that a rule fires, or has recovered."),
     "keys": ("The vault", "The data keys, one or more an order, wrapped by the master key."),
     "mac_key": ("The vault", "The key of all MACs, one row, wrapped by the master key."),
 }

@@ -370,7 +370,8 @@ def test_verify_names_the_first_bad_row(stage, engine):
     stage.run("pull")
     assert stage.run("verify").out == (
         f"the log of {STORE} is whole: 4 events\n"
-        f"the readers of {STORE} have missed nothing: orders 4, timeline 4, anomalies 4, effects 4, planner 4\n"
+        f"the readers of {STORE} have missed nothing: orders 4, timeline 4, anomalies 4, effects 4, exceptions 4, "
+        "planner 4\n"
     )
     [told] = stage.run("verify", STORE, "--json").data
     whole = {"store": STORE, "events": 4, "damage": None, "position": None, "standing": "whole", "problems": []}

@@ -6,7 +6,6 @@ It never overwrites a seal with another one, and never says that a seal was take
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,9 @@ from urllib.parse import quote
 from orderflow.audit.note import Seal
 from orderflow.audit.seals import Signed
 from orderflow.glopal.client import Endpoint
-from orderflow.glopal.replies import Reply
+from orderflow.outlets import NotTakenError, run, send
 
 SUFFIX: Final = ".seal"
-_SECONDS: Final = 30.0
 
 
 class ExportError(Exception):
@@ -98,19 +96,10 @@ class Command:
 
     def take(self, signed: Signed) -> None:
         """Run it; only exit code 0 within half a minute means that it was taken."""
-        # Its own surroundings, without what may be a secret of ours.
-        told = {name: value for name, value in os.environ.items() if not name.startswith("ORDERFLOW_")}
-        told["ORDERFLOW_SEAL_NAME"] = name_of(signed.seal)
         try:
-            done = subprocess.run(
-                list(self.words), input=signed.raw, capture_output=True, timeout=_SECONDS, check=False, env=told
-            )
-        except subprocess.TimeoutExpired:
-            raise ExportError(f"{self.words[0]} did not end within {_SECONDS:.0f} s") from None
-        except OSError as error:
-            raise ExportError(f"{self.words[0]} cannot be run ({error.strerror})") from None
-        if done.returncode:
-            raise ExportError(f"{self.words[0]} ended with {done.returncode}")
+            run(self.words, signed.raw, {"ORDERFLOW_SEAL_NAME": name_of(signed.seal)})
+        except NotTakenError as error:
+            raise ExportError(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +112,10 @@ class Address:
     def take(self, signed: Signed) -> None:
         """Send it, once."""
         headers = {"content-type": "text/plain; charset=utf-8"}
-        got = self.endpoint.exchange("PUT", f"/{name_of(signed.seal)}", body=signed.raw, headers=headers)
-        if not isinstance(got, Reply):
-            raise ExportError(got.reason)
-        if not 200 <= got.status < 300:
-            raise ExportError(f"the answer was {got.summary}")
+        try:
+            send(self.endpoint, "PUT", f"/{name_of(signed.seal)}", signed.raw, headers)
+        except NotTakenError as error:
+            raise ExportError(str(error)) from None
 
 
 def name_of(seal: Seal) -> str:

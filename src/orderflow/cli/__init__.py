@@ -42,6 +42,10 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]] | tuple[str, dict[st
         "Look at what is done to the world, and try again what was refused or given up.",
         {"list": "effects:list_", "show": "effects:show", "retry": "commanding:retry"},
     ),
+    "alerts": (
+        "Who is told of exceptions and failing calls, by which rules, and what was said.",
+        {"list": "alerting:list_", "status": "alerting:status", "test": "alerting:trial"},
+    ),
     "accept": "commanding:accept",
     "cancel": "commanding:cancel",
     "release": "commanding:release",

@@ -18,6 +18,8 @@ from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
 from orderflow.config.shape import (
     AgeLimitSettings,
+    AlertRuleSettings,
+    AlertSettings,
     BreakerSettings,
     GlopalSettings,
     PaceSettings,
@@ -28,10 +30,15 @@ from orderflow.config.shape import (
     StoreSettings,
     WindowSettings,
 )
+from orderflow.desk.rules import BUILT_IN, Rule
+from orderflow.domain.events import Effect
+from orderflow.domain.exceptions import Of
 from orderflow.domain.policy import LIMITED, ImportCurrency, StorePolicy
 
 __all__ = [
     "AgeLimitSettings",
+    "AlertRuleSettings",
+    "AlertSettings",
     "BreakerSettings",
     "ConfigError",
     "GlopalSettings",
@@ -44,6 +51,7 @@ __all__ = [
     "ShopSettings",
     "StoreSettings",
     "WindowSettings",
+    "alert_rules",
     "data_dir",
     "database_url",
     "examine",
@@ -149,4 +157,26 @@ def policy(store: StoreSettings) -> StorePolicy:
         max_attempts=store.max_attempts,
         age_limits={status: timedelta(hours=getattr(store.age_limits, status.lower())) for status in LIMITED},
         unknown_after=timedelta(minutes=store.unknown_minutes),
+    )
+
+
+def alert_rules(alerts: AlertSettings) -> tuple[Rule, ...]:
+    """The built-in rules, those of the settings in the place of those with their names, and none that is off."""
+    rules = {rule.name: rule for rule in BUILT_IN if alerts.defaults}
+    rules |= {name: _alert_rule(name, given) for name, given in alerts.rules.items()}
+    off = {name for name, given in alerts.rules.items() if given.off}
+    return tuple(rule for name, rule in rules.items() if name not in off)
+
+
+def _alert_rule(name: str, given: AlertRuleSettings) -> Rule:
+    return Rule(
+        name,
+        classes=tuple(map(Of, given.classes)),
+        outcomes=given.outcomes,
+        effects=tuple(map(Effect, given.effects)),
+        only=given.only,
+        window=timedelta(minutes=given.window_minutes),
+        at_least=given.at_least,
+        orders=given.orders,
+        percent=given.percent,
     )

@@ -137,7 +137,7 @@ def _twin_of(data: dict[str, Any], variable: str) -> tuple[tuple[str, ...], Key,
             raise ConfigError(f"{variable}: there is no such setting; {known}")
         trail, parts = (*trail, key.name), parts[1:]
         if key.kind is Kind.TABLES and parts:
-            trail, parts = (*trail, _named(data.get(key.name), parts[0], variable)), parts[1:]
+            trail, parts = (*trail, _named(_at(data, trail), parts[0], variable)), parts[1:]
         if key.table is None:
             return trail, key, parts
         table = key.table
@@ -165,6 +165,13 @@ def _inner(data: dict[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         found = data[name] = {}
     return found
+
+
+def _at(data: object, trail: tuple[str, ...]) -> object:
+    """What stands there; None if nothing does."""
+    for name in trail:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
 
 
 def _named(tables: object, part: str, variable: str) -> str:

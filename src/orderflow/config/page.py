@@ -16,6 +16,8 @@ from msgspec import Struct
 from orderflow.config.keys import Key, Kind, keys_of
 from orderflow.config.shape import (
     AgeLimitSettings,
+    AlertRuleSettings,
+    AlertSettings,
     BreakerSettings,
     GlopalSettings,
     PaceSettings,
@@ -31,6 +33,8 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
     "windows": WindowSettings,
     "breaker": BreakerSettings,
     "seal": SealSettings,
+    "alerts": AlertSettings,
+    "alerts.rules.acme": AlertRuleSettings,
     "stores.acme": StoreSettings,
     "stores.acme.glopal": GlopalSettings,
     "stores.acme.glopal.pace": PaceSettings,
@@ -55,6 +59,10 @@ def example() -> str:
 
 
 def _table(name: str, table: type[Struct]) -> Iterator[str]:
+    if name in _OPTIONAL:
+        yield f"# [{name}]"
+        yield from (f"# {key.name} = {_example(key)}" for key in _singles(table))
+        return
     if name:
         yield f"[{name}]"
     for key in _singles(table):
@@ -62,6 +70,9 @@ def _table(name: str, table: type[Struct]) -> Iterator[str]:
         given = key.required or key.name in _USUAL
         yield f"{'' if given else '#'}{key.name} = {_example(key)}"
 
+
+_OPTIONAL: Final = frozenset({"alerts.rules.acme"})
+"""Tables that are not there unless somebody names one: a whole one is shown, and none is made by showing it."""
 
 _USUAL: Final = frozenset({"master_key_file"})
 """Not required, since something else may stand in its place; most settings files have it."""

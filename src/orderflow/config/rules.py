@@ -12,7 +12,17 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.secret import Secret, exposed
-from orderflow.config.shape import BreakerSettings, SealSettings, Settings, StoreSettings, WindowSettings
+from orderflow.config.shape import (
+    AlertRuleSettings,
+    AlertSettings,
+    BreakerSettings,
+    SealSettings,
+    Settings,
+    StoreSettings,
+    WindowSettings,
+)
+from orderflow.domain.events import Effect
+from orderflow.domain.exceptions import Of
 from orderflow.domain.policy import ImportCurrency, Mode
 from orderflow.store.durability import RISKS
 
@@ -23,19 +33,8 @@ _LONGEST_NAME: Final = 100
 def broken(place: str, table: Struct) -> Iterator[str]:
     """Every mistake in a table whose values are right one by one."""
     match table:
-        case Settings(stores=stores, unsafe_server=unsafe):
-            if table.master_key is None and table.master_key_file is None:
-                yield "master_key_file: is missing: give it (a path), or master_key (a secret)"
-            for name in unsafe:
-                if name not in RISKS:
-                    yield f"unsafe_server: got {name!r}, expected one of {', '.join(RISKS)}"
-            if not stores:
-                yield "stores: name at least one store, as in [stores.acme.glopal] and [stores.acme.shop]"
-            for name in stores:
-                if len(name) > _LONGEST_NAME:
-                    yield f"stores.{name[:20]}...: a store's name has at most {_LONGEST_NAME} characters"
-                elif not name or name != name.strip() or any(c in name for c in "/:~") or not name.isprintable():
-                    yield f"stores.{name}: a store's name is printable, has no blanks at its ends and none of / : ~"
+        case Settings():
+            yield from _broken_settings(table)
         case WindowSettings(retry=retry, longest=longest):
             if retry > longest:
                 yield f"{place}.retry: got {retry:g}, expected at most {place}.longest, {longest:g}"
@@ -45,11 +44,46 @@ def broken(place: str, table: Struct) -> Iterator[str]:
         case StoreSettings(import_currency=ImportCurrency.BASE, base_currency=base):
             if base is None:
                 yield f'{place}.base_currency: is missing: import_currency = "base" needs the store\'s own, such as EUR'
+        case AlertRuleSettings():
+            yield from _broken_rule(place, table)
         case Secret(env, file):
             if (env is None) == (file is None):
                 yield f"{place}: give either env (a variable's name) or file (a path)"
         case _:
             pass
+
+
+def _broken_settings(settings: Settings) -> Iterator[str]:
+    if settings.master_key is None and settings.master_key_file is None:
+        yield "master_key_file: is missing: give it (a path), or master_key (a secret)"
+    for name in settings.unsafe_server:
+        if name not in RISKS:
+            yield f"unsafe_server: got {name!r}, expected one of {', '.join(RISKS)}"
+    if not settings.stores:
+        yield "stores: name at least one store, as in [stores.acme.glopal] and [stores.acme.shop]"
+    for name in settings.stores:
+        if len(name) > _LONGEST_NAME:
+            yield f"stores.{name[:20]}...: a store's name has at most {_LONGEST_NAME} characters"
+        elif not name or name != name.strip() or any(c in name for c in "/:~") or not name.isprintable():
+            yield f"stores.{name}: a store's name is printable, has no blanks at its ends and none of / : ~"
+    for name, rule in settings.alerts.rules.items():
+        for store in rule.only:
+            if store not in settings.stores:
+                yield f"alerts.rules.{name}.only: there is no store {store}"
+
+
+OUTCOMES: Final = ("Refused", "Retry", "Unknown", "Unreadable", "Delivered", "Found", "Missing")
+"""What connectors make of calls, as attempts keep it."""
+
+
+def _broken_rule(place: str, rule: AlertRuleSettings) -> Iterator[str]:
+    known = {"classes": [*Of], "outcomes": OUTCOMES, "effects": [*Effect]}
+    for key, names in known.items():
+        for name in getattr(rule, key):
+            if name not in names:
+                yield f"{place}.{key}: got {name!r}, expected one of {', '.join(names)}"
+    if rule.classes and rule.outcomes:
+        yield f"{place}.outcomes: a rule counts exceptions or calls: give classes or outcomes"
 
 
 def doubtful(settings: Settings) -> Iterator[str]:
@@ -65,6 +99,7 @@ def doubtful(settings: Settings) -> Iterator[str]:
         if problem:
             yield f"{key}: {problem}"
     yield from _doubtful_seals(settings.seal)
+    yield from _doubtful_alerts(settings.alerts)
     for name, store in settings.stores.items():
         if store.glopal.settle_seconds > settings.windows.get_settle:
             yield (
@@ -91,6 +126,16 @@ def _doubtful_seals(seal: SealSettings) -> Iterator[str]:
         yield "seal.url: has no effect without seal.url_key: whoever keeps seals must know who sends them"
 
 
+def _doubtful_alerts(alerts: AlertSettings) -> Iterator[str]:
+    for name, rule in alerts.rules.items():
+        if rule.effects and not rule.outcomes:
+            yield f"alerts.rules.{name}.effects: has no effect without outcomes: it counts exceptions"
+    if alerts.url is not None and alerts.url_key is None:
+        yield "alerts.url: has no effect without alerts.url_key: whoever is told must know who tells"
+    if alerts.rules and not alerts.command and (alerts.url is None or alerts.url_key is None):
+        yield "alerts.rules: set, but nobody is told: set alerts.url and alerts.url_key, or alerts.command"
+
+
 def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     if settings.master_key_file is not None:
         yield "master_key_file", settings.master_key_file
@@ -101,6 +146,7 @@ def _secret_files(settings: Settings) -> Iterator[tuple[str, Path]]:
         "vault_url": settings.vault_url,
         "seal.key": settings.seal.key,
         "seal.url_key": settings.seal.url_key,
+        "alerts.url_key": settings.alerts.url_key,
     }
     for key, given in shared.items():
         if isinstance(given, Secret) and given.file is not None:

@@ -214,6 +214,49 @@ class SealSettings(Struct, frozen=True):
     ] = ()
 
 
+class AlertRuleSettings(Struct, frozen=True):
+    """One alert rule, of your own or in the place of a built-in one: [who is told](../how-to/work-the-desk.md).
+
+    It counts exceptions, or calls if `outcomes` names some, within its window. All of its limits must be passed.
+    """
+
+    classes: Annotated[
+        tuple[str, ...], _is("[classes](../explanation/exceptions.md) that count; without any, every class does")
+    ] = ()
+    outcomes: Annotated[
+        tuple[str, ...], _is("count calls that came to one of these instead: Refused, Retry, Unknown, Unreadable")
+    ] = ()
+    effects: Annotated[tuple[str, ...], _is("only calls for these effects; without any, for all")] = ()
+    only: Annotated[tuple[str, ...], _is("only for these stores; without any, for each")] = ()
+    window_minutes: Annotated[float, _is("how far back it counts", gt=0, le=10080)] = 30.0
+    at_least: Annotated[int, _is("so many of them", ge=1, le=1000000)] = 1
+    orders: Annotated[int, _is("of so many different orders", ge=0, le=1000000)] = 0
+    percent: Annotated[
+        float, _is("more than this share of the orders with news, or of all calls, in that time", ge=0, le=100)
+    ] = 0.0
+    off: Annotated[bool, _is("never; switches a built-in rule off")] = False
+
+
+class AlertSettings(Struct, frozen=True):
+    """Who is told when exceptions or failing calls pass a limit, and when that is over.
+
+    Nobody is told without an address or a command.
+    """
+
+    url: Annotated[
+        str | None, _is("each signal is sent to `POST URL`", "https://alerts.example.org/orderflow", extra=_ADDRESS)
+    ] = None
+    url_key: Annotated[
+        Secret | None, _is("sent there as `Authorization: Bearer`; a secret", '{ env = "ALERTS_URL_KEY" }')
+    ] = None
+    command: Annotated[
+        tuple[str, ...], _is("a program and its words; it gets each signal on standard input, and must end with 0")
+    ] = ()
+    every: Annotated[float, _is("seconds between two looks", gt=0, le=3600)] = 30.0
+    defaults: Annotated[bool, _is("with the built-in rules; `orderflow alerts list` shows them")] = True
+    rules: Annotated[dict[str, AlertRuleSettings], _is("more rules, each by its name")] = {}
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """What all stores share."""
 
@@ -265,3 +308,4 @@ class Settings(Struct, frozen=True, kw_only=True):
     windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()
     breaker: Annotated[BreakerSettings, _is("when a destination counts as down")] = BreakerSettings()
     seal: Annotated[SealSettings, _is("seals of the logs")] = SealSettings()
+    alerts: Annotated[AlertSettings, _is("who is told of exceptions")] = AlertSettings()

@@ -170,14 +170,14 @@ def by_id(conn: sa.Connection, wanted: Id) -> Found:
 
 def traced(conn: sa.Connection, store: str, order_id: str, policy: StorePolicy) -> list[Case]:
     """The open exceptions of an order, found in its history itself: no read model can be behind them."""
-    cases: list[Case] = []
+    cases: tuple[Case, ...] = ()
     order = Order()
     for record in log.read_stream(conn, store, order_id):
         recorded = codec.decode(record)
         order = evolve(order, recorded)
         told = Told(recorded.event, record.type, Mark(recorded.position, record.recorded_at))
-        cases = [case for case in follow(cases, told, order, policy) if case.closed is None]
-    return cases
+        cases = follow(cases, told, order, policy).open
+    return list(cases)
 
 
 def open_case(conn: sa.Connection, wanted: Id, policy: StorePolicy) -> tuple[str, str, Position]:

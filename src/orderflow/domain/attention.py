@@ -5,7 +5,7 @@ It never acts, and it names nothing that the order will resolve by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,8 +18,10 @@ from orderflow.domain.exceptions import CLASSES, Of
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Mark, Order, Parked, Phase
 from orderflow.domain.policy import Mode, StorePolicy, held, in_scope, is_foreign
+from orderflow.domain.quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Attention:
     """One exception. `commands` are command lines without program name, store and order.
@@ -54,19 +56,28 @@ def attention(order: Order, policy: StorePolicy, now: datetime | None = None) ->
 
 
 def judged(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
-    """The same with what will be one at its `opens_at`; what a person has dismissed is left out."""
-    found = (
-        *_holds(order, policy),
-        *_parked(order),
-        *_unknown(order, policy),
-        *(_after_sale(told) for told in after_sale(order, policy)),
-        *_shop(order, policy),
-        *_silence(order, policy),
-    )
-    return found if not found or not order.rulings else tuple(_ruled(order, found))
+    """The same with what will be one at its `opens_at`; what a person has dismissed is left out.
+
+    Asked at every step of every order, and mostly of orders without trouble: each part is looked at only where it may
+    hold something.
+    """
+    found: list[Attention] = []
+    if order.holds or order.details is not None:
+        found += _holds(order, policy)
+    if order.parked:
+        found += _parked(order)
+    if order.shop_slot is not None or order.glopal_slot is not None:
+        found += _unknown(order, policy)
+    if order.refunds or order.shown or order.returns:
+        found += map(_after_sale, after_sale(order, policy))
+    if order.shop.recorded is not None or order.external is not None:
+        found += _shop(order, policy)
+    if not _still_early(order, policy):
+        found += _silence(order, policy)
+    return tuple(_ruled(order, found) if found and order.rulings else found)
 
 
-def _ruled(order: Order, found: tuple[Attention, ...]) -> Iterator[Attention]:
+def _ruled(order: Order, found: Sequence[Attention]) -> Iterator[Attention]:
     for one in found:
         ruling = order.ruling(one.kind, one.subject)
         if ruling is None:
@@ -186,7 +197,7 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
         yield Attention(
             "no_number", Of.NO_NUMBER, text, order.position, (f"accept {own.ids.order_id}",), subject=own.shop_id
         )
-    if own.state is ShopState.ORDER and order.outdated and _may_accept(order, policy) and not away:
+    if own.state is ShopState.ORDER and not away and _may_accept(order, policy) and order.outdated:
         text = f"shop order {own.shop_id} was made for {order.drafted}, Glopal's total is {order.total} now"
         yield Attention(
             "total_changed",
@@ -196,7 +207,7 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
             ("cancel", f"accept {own.ids.order_id}"),
             subject=f"{own.shop_id} {order.total}",
         )
-    others = [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
+    others = _others(order, own)
     if others and not away:
         yield Attention(
             "several_shop_orders",
@@ -211,6 +222,12 @@ def _shop(order: Order, policy: StorePolicy) -> Iterator[Attention]:
         yield Attention("ids_differ", Of.IDS_DIFFER, text, order.position, ("cancel",), subject=own.shop_id)
 
 
+def _others(order: Order, own: Sighting) -> list[str]:
+    if len(order.shop.seen) < 2:
+        return []
+    return [s.shop_id for s in order.shop.living if s.state is ShopState.ORDER and s.shop_id != own.shop_id]
+
+
 def _unnumbered(order: Order, own: Sighting, policy: StorePolicy) -> bool:
     """Would the order be accepted now if the shop had given its order a number?"""
     return own.state is ShopState.ORDER and not own.number and _may_accept(order, policy)
@@ -221,6 +238,19 @@ def _may_accept(order: Order, policy: StorePolicy) -> bool:
     accepting = order.status is Status.READY or (order.status is Status.RECEIVED and policy.early_accept)
     begun = order.accept_ids is not None or order.accepted is not None or order.external is not None
     return accepting and not begun and policy.mode is not Mode.OBSERVE
+
+
+def _still_early(order: Order, policy: StorePolicy) -> bool:
+    """Is it plain that Glopal is asked again before anything awaited reaches its limit? `asks` says it at more length.
+
+    Of an order that gets no effects nothing is awaited.
+    """
+    if order.moved is None or not in_scope(order, policy):
+        return True
+    limit, last = policy.age_limits.get(order.status), policy.ask_again[-1] if policy.ask_again else None
+    if limit is None or last is None or limit <= last or order.parked:
+        return False
+    return order.answered_at is None or order.answered_at < order.moved.at + last
 
 
 def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
@@ -247,12 +277,10 @@ def _stuck(order: Order, policy: StorePolicy, moved: Mark) -> Iterator[Attention
     limit = policy.age_limits.get(order.status)
     if limit is None or order.answered_at is None or order.answered_at < moved.at + limit:
         return
-    if in_scope(order, policy):
-        text = f"{order.status} since {moved.at:%Y-%m-%d %H:%M} UTC, longer than {told(limit)}; Glopal confirms it"
-        cancel = ("cancel",) if order.status in (Status.RECEIVED, Status.READY) else ()
-        commands = ("retry fetch", *cancel)
-        kind, subject = f"stuck_in_{order.status.lower()}", f"{moved.position}"
-        yield Attention(kind, Of.STUCK, text, moved.position, commands, subject=subject)
+    text = f"{order.status} since {moved.at:%Y-%m-%d %H:%M} UTC, longer than {told(limit)}; Glopal confirms it"
+    cancel = ("cancel",) if order.status in (Status.RECEIVED, Status.READY) else ()
+    kind, subject = f"stuck_in_{order.status.lower()}", f"{moved.position}"
+    yield Attention(kind, Of.STUCK, text, moved.position, ("retry fetch", *cancel), subject=subject)
 
 
 def told(length: timedelta) -> str:

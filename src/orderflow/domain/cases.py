@@ -5,7 +5,7 @@ It never judges what is one (`attention` does), and reads no clock: what opens b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from orderflow.domain.events import Event, Position
 from orderflow.domain.exceptions import Of
 from orderflow.domain.order import Mark, Order
 from orderflow.domain.policy import StorePolicy
+from orderflow.domain.quick import quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Proof:
     by: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Case:
     """One exception of an order. The event at `position` opened it; it counts from `opens_at` on.
@@ -54,12 +56,8 @@ class Case:
         """Which exception of its order it is, as long as it is open."""
         return self.kind, self.subject
 
-    @property
-    def was_one(self) -> bool:
-        """Did it last until it counted? What an event ended before was never an exception."""
-        return self.closed is None or self.closed.at >= self.opens_at
 
-
+@quick
 @dataclass(frozen=True, slots=True)
 class Told:
     """One event as it stands in the log: `type` is what it is stored under."""
@@ -69,18 +67,35 @@ class Told:
     here: Mark
 
 
-def follow(cases: Iterable[Case], told: Told, after: Order, policy: StorePolicy) -> list[Case]:
-    """All of `cases`, which were open before, and those that the event opened; the ones it ended are `closed`.
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What an event made of an order's exceptions. `never` ended before they counted, and so were none."""
 
-    `after` is the order after it. Those that were none yet when they ended are left in, for whoever keeps them to drop.
-    """
+    open: tuple[Case, ...] = ()
+    closed: tuple[Case, ...] = ()
+    never: tuple[Case, ...] = ()
+
+
+_NOTHING = Followed()
+
+
+def follow(cases: Sequence[Case], told: Told, after: Order, policy: StorePolicy) -> Followed:
+    """What becomes of `cases`, which were open before, and what the event opened. `after` is the order after it."""
+    said = judged(after, policy)
+    if not said and not cases:
+        return _NOTHING
     before = {case.key: case for case in cases}
     now = {}
-    for one in judged(after, policy):
+    for one in said:
         key = (one.kind, _clean(one.subject))
         now[key] = _opened(one, key, told) if key not in before else _went_on(before[key], one, told)
+    ended = [case for key, case in before.items() if key not in now]
+    closed = [case for case in ended if case.opens_at <= told.here.at]
+    never = tuple(case for case in ended if case.opens_at > told.here.at)
+    if not closed:
+        return Followed(tuple(now.values()), never=never)
     over = Proof(told.here.position, told.here.at, told.type, getattr(told.event, "by", ""))
-    return [*now.values(), *(replace(case, closed=over) for key, case in before.items() if key not in now)]
+    return Followed(tuple(now.values()), tuple(replace(case, closed=over) for case in closed), never)
 
 
 def _opened(one: Attention, key: tuple[str, str], told: Told) -> Case:

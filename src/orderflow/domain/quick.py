@@ -21,8 +21,9 @@ def quick(kind: type[T]) -> type[T]:
     members = fields(kind)  # type: ignore[arg-type]  # it is a dataclass
     names = [member.name for member in members]
     body = "".join(f"    self.{name} = {name}\n" for name in names)
-    source = f"def __init__(self, {', '.join(names)}):\n    become(self, opened)\n{body}    self.__class__ = kind\n"
-    made: dict[str, Any] = {"become": _BECOME, "opened": type(kind.__name__, (kind,), dict(_OPENED)), "kind": kind}
+    source = f"def __init__(self, {', '.join(names)}):\n    _become(self, _opened)\n{body}    self.__class__ = _kind\n"
+    opened = type(kind.__name__, (kind,), dict(_OPENED))
+    made: dict[str, Any] = {"_become": _BECOME, "_opened": opened, "_kind": kind}  # no field is called so
     exec(source, made)  # noqa: S102  names of our own fields, as dataclass itself does
     init = made["__init__"]
     init.__defaults__ = tuple(member.default for member in members if member.default is not MISSING)

@@ -81,10 +81,12 @@ class _Desk:
         before = self.open.get(record.order_id, ())
         told = Told(step.event, record.type, Mark(step.after.position, record.recorded_at))
         after = follow(before, told, step.after, policy)
-        for case in after:
+        for case in (*after.open, *after.closed):
             if not any(case is one for one in before):
-                self.rows[record.order_id, case.kind, case.position] = case if case.was_one else None
-        self.open[record.order_id] = [case for case in after if case.closed is None]
+                self.rows[record.order_id, case.kind, case.position] = case
+        for case in after.never:
+            self.rows[record.order_id, case.kind, case.position] = None
+        self.open[record.order_id] = after.open
 
     def changed(self) -> list[tuple[Place, Case]]:
         return [(place, case) for place, case in self.rows.items() if case is not None]
