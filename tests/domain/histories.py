@@ -16,7 +16,10 @@ from orderflow.domain.events import (
     AcceptRequested,
     BuyerErased,
     CancelRequested,
+    Destination,
     DetailsFetched,
+    Drift,
+    DriftKind,
     Effect,
     EffectClosed,
     EffectDelivered,
@@ -35,6 +38,7 @@ from orderflow.domain.events import (
     OrderReleased,
     Position,
     QuoteRequested,
+    Reconciled,
     Recorded,
     RefundRequested,
     Reported,
@@ -97,6 +101,9 @@ def details(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[DetailsFet
     )
 
 
+DRIFTS = st.builds(Drift, st.sampled_from(DriftKind), st.sampled_from(Destination), WORDS, WORDS, SHOP_IDS)
+
+
 def intents(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
     return st.builds(
         EffectIntended,
@@ -121,6 +128,7 @@ def outcomes(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
         st.builds(EffectUnknown, **told),
         st.builds(EffectClosed, **told),
         st.builds(EffectExhausted, **told),
+        st.builds(Reconciled, times, st.lists(DRIFTS, max_size=3).map(tuple)),
         st.builds(LookedUp, **key, sent_at=times, found=st.lists(SIGHTINGS, max_size=3).map(tuple)),
     )
 

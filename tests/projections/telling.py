@@ -112,6 +112,11 @@ def _looked_up(rng: Random) -> Event:
     return e.LookedUp(*_key(rng), _time(rng), tuple(_sighting(rng) for _ in range(rng.randrange(3))))
 
 
+def _drift(rng: Random) -> e.Drift:
+    place = rng.choice(list(e.Destination))
+    return e.Drift(rng.choice(list(e.DriftKind)), place, "19.990000000000000001 EUR", "5", rng.choice(["", "s1"]))
+
+
 _KINDS = (
     _fetched,
     _fetched,
@@ -134,6 +139,7 @@ _KINDS = (
     lambda rng: e.OrderReleased(rng.choice(list(HoldReason)), Position(rng.choice([1, 10**6])), "ann", "why"),
     lambda rng: e.RetryRequested(rng.choice(list(Effect)), "ann", "why"),
     lambda _: e.NoteAdded("ann"),
+    lambda rng: e.Reconciled(T0, tuple(_drift(rng) for _ in range(rng.randrange(3)))),
     lambda _: e.BuyerErased("ann", "asked for by letter", "r1"),
 )
 

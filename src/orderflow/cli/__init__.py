@@ -32,6 +32,17 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
         "Look at what is done to the world, and try again what was refused or given up.",
         {"list": "effects:list_", "show": "effects:show", "retry": "commanding:retry"},
     ),
+    "redrive": (
+        "Try again what waits, many orders at once: plan, read the plan, apply it.",
+        {
+            "plan": "redriving:plan",
+            "apply": "redriving:apply",
+            "status": "redriving:status",
+            "failed": "redriving:failed",
+            "now": "redriving:now_",
+        },
+    ),
+    "reconcile": "reconciling:reconcile",
     "accept": "commanding:accept",
     "cancel": "commanding:cancel",
     "release": "commanding:release",

@@ -23,6 +23,8 @@ def command_lines(one: Attention, store: str, order_id: str, command: str = "ord
                 yield f'{command} cancel {order} --reason "..."'
             case "accept":
                 yield f'{command} accept {order} --id {shlex.quote(rest)} --number "..."'
+            case "reconcile":
+                yield f"{command} reconcile {shlex.quote(store)} {shlex.quote(order_id)}"
             case "refund":
                 yield "(refund the buyer in Glopal's Merchant Account)"
             case _:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from orderflow.domain.due import fetch_due_at
-from orderflow.domain.events import Effect, HoldReason, Position, ShopState, Sighting
+from orderflow.domain.events import Destination, Drift, DriftKind, Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order
 from orderflow.domain.policy import Mode, StorePolicy, held, is_foreign
@@ -37,6 +38,7 @@ def attention(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
         *_refund(order),
         *_shop(order, policy),
         *_silence(order, policy),
+        *_drifts(order, policy),
     )
 
 
@@ -148,6 +150,44 @@ def _silence(order: Order, policy: StorePolicy) -> Iterator[Attention]:
     elif order.cancelled is not None and order.status is not Status.CANCELLED:
         text = "Glopal took our cancellation but never showed CANCELLED"
         yield Attention("cancel_unseen", text, order.cancelled.position, ("retry fetch",))
+
+
+def _drifts(order: Order, policy: StorePolicy) -> Iterator[Attention]:
+    """What the last reconciliation found, as far as it is still so and nothing else tells of it."""
+    if order.reconciled is None:
+        return
+    for drift in order.drifts:
+        if _stands(order, policy, drift):
+            text = f"{drift.kind.replace('_', ' ')}: we hold {drift.ours}, {drift.place} shows {drift.theirs}"
+            yield Attention(f"drift_{drift.kind}", text, order.reconciled.position, _MENDS.get(drift.kind, _LOOK_AGAIN))
+
+
+def _stands(order: Order, policy: StorePolicy, drift: Drift) -> bool:
+    own, kind = order.shop.own, drift.kind
+    if kind is DriftKind.STATUS_DIFFERS:
+        return drift.ours == order.status
+    if kind is DriftKind.IDS_DIFFER:
+        return not is_foreign(order, policy)  # else it is told as "accepted elsewhere"
+    if kind is DriftKind.UNKNOWN_IN_FOLD:
+        return order.shop.get(drift.shop_id) is None
+    if own is None or own.shop_id != drift.shop_id:
+        return False  # another one took its place
+    if drift.place is Destination.GLOPAL:
+        return not _may_accept(order, policy)  # else it is told as "total changed"
+    return own.state is not ShopState.GONE or kind in (DriftKind.CANCELLED_BUT_ALIVE, DriftKind.STATE_DIFFERS)
+
+
+_LOOK_AGAIN: Final = ("reconcile",)
+_MENDS: Final = {
+    DriftKind.IDS_DIFFER: ("cancel", *_LOOK_AGAIN),
+    DriftKind.MISSING_IN_SHOP: ("cancel", *_LOOK_AGAIN),
+    DriftKind.CANCELLED_IN_SHOP: ("cancel", *_LOOK_AGAIN),
+    DriftKind.CURRENCY_DIFFERS: ("cancel", *_LOOK_AGAIN),
+    DriftKind.TOTAL_DIFFERS: ("cancel", *_LOOK_AGAIN),
+    DriftKind.LINES_DIFFER: ("cancel", *_LOOK_AGAIN),
+    DriftKind.STATUS_DIFFERS: ("retry fetch",),
+}
+"""What helps, where more does than to mend it there and to look again."""
 
 
 def asks(order: Order, policy: StorePolicy) -> bool:

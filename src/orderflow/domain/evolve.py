@@ -30,6 +30,7 @@ from orderflow.domain.events import (
     Malformed,
     OrderReleased,
     Position,
+    Reconciled,
     Recorded,
     RefundRequested,
     Reported,
@@ -103,11 +104,16 @@ def _retried(order: Folding, event: RetryRequested, here: Mark) -> None:
     if event.effect is Effect.FETCH:
         order.asked = here
         return
-    order.redriven = here
+    order.redriven, order.retried = here, event.effect
+    slots.hurried(order, event.effect, here)
     if event.effect is Effect.REFUND:
         # Refunds that were given up are due again. A refused one is not: its share of the total has been freed.
         lines = (replace(r, outcome="requested") if r.outcome == "exhausted" else r for r in order.refunds)
         order.refunds = tuple(lines)
+
+
+def _reconciled(order: Folding, event: Reconciled, here: Mark) -> None:
+    order.drifts, order.reconciled = event.drifts, here
 
 
 def _released(order: Folding, event: OrderReleased, _here: Mark) -> None:
@@ -133,6 +139,7 @@ _RULES: Final[dict[type, Callable[[Folding, Any, Mark], None]]] = {
     EffectNotExecuted: slots.noted,
     EffectUnknown: slots.noted,
     LookedUp: slots.looked_up,
+    Reconciled: _reconciled,
     AcceptRequested: _accept,
     CancelRequested: _cancel,
     RefundRequested: _refund,
