@@ -75,7 +75,7 @@ def _fates(conn: sa.Connection, plan: Plan, items: Sequence[Item]) -> Iterator[F
         after[item.order_id] = min(version, after.get(item.order_id, version))
     told = read_streams(conn, plan.store, after)
     orders = load_all(conn, plan.store, list(after)) if after else {}
-    open_ = set(conn.execute(_OPEN, {"store": plan.store, "orders": list(after)}).tuples()) if after else set()
+    open_ = {(row[0], row[1]) for row in conn.execute(_OPEN, {"store": plan.store, "orders": list(after)})}
     for item in items:
         if plan.command_id(item) not in retries:
             yield Fate(item, Standing.NOT_APPLIED)
