@@ -44,7 +44,7 @@ def apply(it: Stage, plan: Plan) -> list[tuple[Outcome, str]]:
 
 def standings(it: Stage, plan: Plan) -> list[Standing]:
     with it.engine.begin() as conn:
-        return [one.standing for one in redrive.fates(conn, plan)]
+        return [one.standing for one in redrive.fates(conn, plan, it.policy)]
 
 
 def refused(it: Stage) -> str:

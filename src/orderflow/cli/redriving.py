@@ -174,8 +174,8 @@ def status(ctx: typer.Context, file: File, *, as_json: means.AsJson = False) -> 
     """Say what became of each item of a plan since it was applied."""
     made = _read(file)
     with means.opened(ctx) as app, app.engine.connect() as conn:
-        means.known_store(app, made.store)
-        found = list(redrive.fates(conn, made))
+        policy = app.policy(means.known_store(app, made.store))
+        found = list(redrive.fates(conn, made, policy))
     if as_json:
         items = [msgspec.to_builtins(one) for one in found]
         means.print_json({"plan": made.name, "store": made.store, "items": items})

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from orderflow import codec
 from orderflow.desk.redrive.items import Item
 from orderflow.desk.redrive.planfile import Plan
+from orderflow.domain.due import effects_due
 from orderflow.domain.events import (
     DetailsFetched,
     Effect,
@@ -26,6 +27,7 @@ from orderflow.domain.events import (
     LookedUp,
 )
 from orderflow.domain.order import Order
+from orderflow.domain.policy import StorePolicy
 from orderflow.orders import load_all
 from orderflow.store.streams import read_streams
 from orderflow.store.tables import events, outbox
@@ -56,13 +58,13 @@ class Fate:
     detail: str = ""
 
 
-def fates(conn: sa.Connection, plan: Plan) -> Iterator[Fate]:
+def fates(conn: sa.Connection, plan: Plan, policy: StorePolicy) -> Iterator[Fate]:
     """Each item of `plan` and what became of it."""
     for start in range(0, len(plan.items), _PAGE):
-        yield from _fates(conn, plan, plan.items[start : start + _PAGE])
+        yield from _fates(conn, plan, policy, plan.items[start : start + _PAGE])
 
 
-def _fates(conn: sa.Connection, plan: Plan, items: Sequence[Item]) -> Iterator[Fate]:
+def _fates(conn: sa.Connection, plan: Plan, policy: StorePolicy, items: Sequence[Item]) -> Iterator[Fate]:
     ids = [plan.command_id(item) for item in items]
     query = sa.select(events.c.source_id, events.c.position, events.c.version).where(
         events.c.store == plan.store, events.c.source == "command", events.c.source_id.in_(ids)
@@ -82,7 +84,9 @@ def _fates(conn: sa.Connection, plan: Plan, items: Sequence[Item]) -> Iterator[F
             continue
         position, version = retries[plan.command_id(item)]
         since = [codec.decode(one).event for one in told[item.order_id] if one.version > version]
-        yield _fate(item, position, since, orders[item.order_id], planned=(item.order_id, item.effect.value) in open_)
+        due = any(one.effect is item.effect for one in effects_due(orders[item.order_id], policy))
+        planned = due or (item.order_id, item.effect.value) in open_
+        yield _fate(item, position, since, orders[item.order_id], planned=planned)
 
 
 _OPEN: Final = sa.text(
