@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as Dict
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -81,6 +81,7 @@ class App:
     erasures: Erasures | None = None
     unsafe_server: tuple[str, ...] = ()
     seals: Seals = no_seals
+    reconcile_every: Dict[str, timedelta] = field(default_factory=dict)
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -143,6 +144,11 @@ def build(settings: Settings, url: str) -> App:
         erasures=erasures(settings),
         unsafe_server=settings.unsafe_server,
         seals=no_seals if sealed_by is None else partial(sealer.newest_outside, sealed_by),
+        reconcile_every={
+            name: timedelta(hours=store.reconcile_hours)
+            for name, store in settings.stores.items()
+            if store.reconcile_hours
+        },
     )
 
 

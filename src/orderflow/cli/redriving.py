@@ -111,7 +111,7 @@ def apply(
 
     Interrupted or said twice, it goes on where it was: an item is written once. Exit code 1 if an item was refused.
     """
-    seconds, reason = _seconds(rate), _given(why)
+    seconds, reason = seconds_of(rate), _given(why)
     made = _read(file)
     with means.acting(ctx) as app:
         results = _applied(app, made, reason, by or means.user(), seconds, force=force)
@@ -162,7 +162,7 @@ def _at_once(
     as_json: bool,
 ) -> None:
     why, rate, by = said
-    seconds, reason = _seconds(rate), _given(why)
+    seconds, reason = seconds_of(rate), _given(why)
     with means.acting(ctx) as app:
         made, _, _ = _made(app, ctx, store, choice, reason)
         path = _written(made, out)
@@ -332,7 +332,7 @@ def _given(why: str) -> str:
     return text
 
 
-def _seconds(rate: str) -> float:
+def seconds_of(rate: str) -> float:
     """Seconds between two items at `rate`. Raises `Failure`."""
     number, _, unit = rate.partition("/")
     per = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}.get(unit)

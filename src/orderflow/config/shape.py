@@ -109,6 +109,9 @@ class StoreSettings(Struct, frozen=True):
     ] = False
     shadow: Annotated[bool, _is("plan everything, send nothing")] = False
     max_attempts: Annotated[int, _is("attempts of one effect before it waits for a person", ge=1, le=100)] = 8
+    reconcile_hours: Annotated[
+        float, _is("so often every open order is compared with Glopal's and the shop's; 0 = never", ge=0, le=8760)
+    ] = 24.0
     import_currency: Annotated[
         ImportCurrency, _is("orders enter the shop in the buyer's currency, or in the store's own")
     ] = ImportCurrency.ORDER
