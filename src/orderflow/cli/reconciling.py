@@ -18,7 +18,7 @@ from orderflow.cli.advice import command_lines
 from orderflow.cli.checking import bar
 from orderflow.cli.finding import find
 from orderflow.cli.means import Failure
-from orderflow.cli.redriving import seconds_of
+from orderflow.cli.rates import seconds_of
 from orderflow.desk.reconcile import Report
 from orderflow.desk.reconcile import reconcile as compared
 from orderflow.domain.attention import attention

@@ -26,6 +26,7 @@ from orderflow.cli.freshness import warn
 from orderflow.cli.headline import clock
 from orderflow.cli.looking import time_of
 from orderflow.cli.means import Failure, one_of
+from orderflow.cli.rates import seconds_of
 from orderflow.desk import redrive
 from orderflow.desk.redrive import Choice, Counts, Item, Outcome, Plan, Result, Waiting
 from orderflow.domain.events import Destination, Effect
@@ -330,12 +331,3 @@ def _given(why: str) -> str:
     if not text:
         raise Failure("--why must say something")
     return text
-
-
-def seconds_of(rate: str) -> float:
-    """Seconds between two items at `rate`. Raises `Failure`."""
-    number, _, unit = rate.partition("/")
-    per = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}.get(unit)
-    if per is None or not number.isascii() or not number.isdigit() or not 0 < int(number) <= 10_000:
-        raise Failure(f"--rate: {rate!r} is no rate; write it as in 5/s, 100/min or 600/h")
-    return per / int(number)

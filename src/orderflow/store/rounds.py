@@ -41,7 +41,7 @@ def take(conn: sa.Connection, store: str, every: timedelta, pace: timedelta) -> 
     found = conn.scalar(_NEXT, {"store": store, "after": after})
     if not _put(conn, store, last.seq + 1, began, after if found is None else found, done=found is None):
         return Taken(None, pace.total_seconds())  # another worker took it
-    return Taken(found)
+    return Taken(found) if found is not None else Taken(None, max(0.0, (began + every - now).total_seconds()))
 
 
 def _put(conn: sa.Connection, store: str, seq: int, began: datetime, after: str, *, done: bool) -> bool:
