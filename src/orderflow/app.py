@@ -86,6 +86,7 @@ class App:
     unsafe_server: tuple[str, ...] = ()
     seals: Seals = no_seals
     alerting: Alerting | None = None
+    reconcile_every: Dict[str, timedelta] = field(default_factory=dict)
 
     def policy(self, store: str) -> StorePolicy:
         """How `store` wants its orders handled."""
@@ -155,6 +156,11 @@ def build(settings: Settings, url: str) -> App:
         unsafe_server=settings.unsafe_server,
         seals=no_seals if sealed_by is None else partial(sealer.newest_outside, sealed_by),
         alerting=alerting(settings),
+        reconcile_every={
+            name: timedelta(hours=store.reconcile_hours)
+            for name, store in settings.stores.items()
+            if store.reconcile_hours
+        },
     )
 
 

@@ -18,7 +18,7 @@ from orderflow import intake
 from orderflow.app import PROJECTIONS, App, notice
 from orderflow.audit import sealer
 from orderflow.audit.sealer import Sealing
-from orderflow.desk import alerts
+from orderflow.desk import alerts, reconcile
 from orderflow.desk.alerts import Alerting
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
@@ -47,6 +47,7 @@ def work(app: App, stop: threading.Event) -> None:
         ("recovery", _watcher(app, stop)),
         *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
         ("relay", crew.turn),
+        *([("reconcile", _reconciler(app, bell, stop))] if app.reconcile_every else []),
         ("bell", partial(link, app.engine, bell, stop)),
         *([("seal", _sealer(app, app.sealing, stop))] if app.sealing else []),
         *([("alerts", _alerter(app, app.alerting, stop))] if app.alerting and app.alerting.receivers else []),
@@ -145,6 +146,23 @@ def _puller(app: App, feed: Feed, bell: Bell, stop: threading.Event) -> Callable
             bell.ring(Topic.FACTS)
         if not pulled.more:
             stop.wait(max(pulled.wait, seconds))
+
+    return turn
+
+
+_LOOK_SECONDS: Final = 60.0
+"""The longest pause of the reconciler: the process may be about to end, and periods are hours."""
+
+
+def _reconciler(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
+    """One order of each store after the other, at leisure."""
+    relay = app.relay()
+
+    def turn() -> None:
+        seconds = [reconcile.turn(relay, store, every) for store, every in app.reconcile_every.items()]
+        if min(seconds) < _LOOK_SECONDS:
+            bell.ring(Topic.FACTS)
+        stop.wait(min(_LOOK_SECONDS, *seconds))
 
     return turn
 

@@ -1,4 +1,4 @@
-"""The stage of the relay's tests: one store with a fake Glopal and a fake shop, in virtual time."""
+"""A database in virtual time for each module, and a stage with a store of its own for each test."""
 
 from tests.relay.conftest import app, clock, stage
 

@@ -77,6 +77,11 @@ MEANING: Final[dict[type, Meaning]] = {
         "What was found is known from now on. Nothing found counts as *absent* if it was sent at or after "
         "`counts_from`; only the second absence proves that nothing was done.",
     ),
+    e.Reconciled: Meaning(
+        "`effect`: an id of each reconciliation",
+        "These differences stand until a later one finds others, or none. Nothing is done about them: each is an "
+        "exception for a person.",
+    ),
     e.AcceptRequested: Meaning(
         f"{PERSON}; `effect` where the store's mode decided",
         "These ids are the order's ids from now on; others are refused.",
@@ -107,7 +112,7 @@ def page() -> str:
     """The whole page."""
     outcomes, decisions = get_args(e.Outcome), get_args(e.Decision)
     glopals = [kind for kind in get_args(e.Event) if kind not in (*outcomes, *decisions)]
-    values = [e.Destination, e.Effect, e.HoldReason, e.ShopState]
+    values = [e.Destination, e.Effect, e.HoldReason, e.ShopState, e.DriftKind]
     parts = [
         HEAD,
         "## Facts of Glopal\n",

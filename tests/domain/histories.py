@@ -17,7 +17,10 @@ from orderflow.domain.events import (
     AcceptRequested,
     BuyerErased,
     CancelRequested,
+    Destination,
     DetailsFetched,
+    Drift,
+    DriftKind,
     Effect,
     EffectClosed,
     EffectDelivered,
@@ -36,6 +39,7 @@ from orderflow.domain.events import (
     OrderReleased,
     Position,
     QuoteRequested,
+    Reconciled,
     Recorded,
     RefundQuoted,
     RefundRequested,
@@ -124,6 +128,9 @@ def after_sales(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[AfterS
     )
 
 
+DRIFTS = st.builds(Drift, st.sampled_from(DriftKind), st.sampled_from(Destination), WORDS, WORDS, SHOP_IDS)
+
+
 def intents(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
     return st.builds(
         EffectIntended,
@@ -149,6 +156,7 @@ def outcomes(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[Event]:
         st.builds(EffectUnknown, **told),
         st.builds(EffectClosed, **told),
         st.builds(EffectExhausted, **told),
+        st.builds(Reconciled, times, st.lists(DRIFTS, max_size=3).map(tuple)),
         st.builds(LookedUp, **key, sent_at=times, found=st.lists(SIGHTINGS, max_size=3).map(tuple)),
     )
 

@@ -346,9 +346,17 @@ def test_retry_unparks_once(effect: Effect) -> None:
 def test_a_retry_counts_again_once_there_is_news() -> None:
     """What waits in the outbox may have been parked since (shadow, a changed policy): a second retry frees it too."""
     order, _ = obey(paid(), Retry(Effect.ACCEPT, "ann", "go"))
-    assert decide(order, Retry(Effect.DRAFT, "ann", "go")) == ()
+    assert decide(order, Retry(Effect.ACCEPT, "ann", "go")) == ()
     order = then(order, answer(order, order.status))
     assert len(decide(order, Retry(Effect.ACCEPT, "ann", "go"))) == 1
+
+
+def test_a_retry_speaks_of_one_effect() -> None:
+    """Another effect of the same order may wait as well, and is freed by a retry of its own."""
+    order, _ = obey(paid(), Retry(Effect.WITHDRAW, "ann", "go"))
+    order, events = obey(order, Retry(Effect.ACCEPT, "ann", "go"))
+    assert len(events) == 1
+    assert decide(order, Retry(Effect.ACCEPT, "ann", "go")) == ()
 
 
 def test_asking_again_is_possible_after_each_answer() -> None:

@@ -118,6 +118,11 @@ def _exception(rng: Random) -> tuple[str, str, Position]:
     return kind, rng.choice(["x9 / 9", "draft 0 1", "test", "s1"]), Position(1)
 
 
+def _drift(rng: Random) -> e.Drift:
+    place = rng.choice(list(e.Destination))
+    return e.Drift(rng.choice(list(e.DriftKind)), place, "19.990000000000000001 EUR", "5", rng.choice(["", "s1"]))
+
+
 _KINDS = (
     _fetched,
     _fetched,
@@ -142,6 +147,7 @@ _KINDS = (
     lambda rng: e.ExceptionAssigned(*_exception(rng), "bo", "ann", "hers"),
     lambda rng: e.ExceptionDismissed(*_exception(rng), "ann", "seen"),
     lambda _: e.NoteAdded("ann"),
+    lambda rng: e.Reconciled(T0, tuple(_drift(rng) for _ in range(rng.randrange(3)))),
     lambda _: e.BuyerErased("ann", "asked for by letter", "r1"),
 )
 

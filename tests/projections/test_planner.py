@@ -209,6 +209,113 @@ def test_only_a_retry_frees_what_is_parked(app, store):
     assert not rows(app, store)["draft:0"].parked
 
 
+def parked_by_a_sweep(app, store: str) -> None:
+    """Its draft fell due only because the store came out of `observe`."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)))
+    read_all(app, store, [Orders()])
+    plan(app, store, StorePolicy(mode=Mode.OBSERVE))
+    with app.begin() as conn:
+        planner.sweep(conn, store, POLICY)
+    assert rows(app, store)["draft:0"].parked
+
+
+HELD_AND_RELEASED = (
+    ("a", e.EvidenceFound("e1")),
+    ("a", e.OrderReleased(HoldReason.EVIDENCE, Position(10**6), "ann", "seen")),
+)
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_a_hold_that_comes_and_goes_frees_nothing(app, store, batch):
+    """Not due for a while, the parked row goes on waiting, and a sweep meanwhile takes nothing away either."""
+    parked_by_a_sweep(app, store)
+    tell(app, store, HELD_AND_RELEASED[0])
+    plan(app, store, batch=batch)
+    with app.begin() as conn:
+        planner.sweep(conn, store, POLICY)
+    assert rows(app, store)["draft:0"].parked
+    tell(app, store, HELD_AND_RELEASED[1])
+    plan(app, store, batch=batch)
+    assert rows(app, store)["draft:0"].parked
+    tell(app, store, *HELD_AND_RELEASED)
+    plan(app, store, batch=batch)
+    assert rows(app, store)["draft:0"].parked
+
+
+def test_another_effect_s_end_frees_nothing(app, store):
+    """A stray is withdrawn first; when that is done the draft is due again, by no news about it."""
+    parked_by_a_sweep(app, store)
+    stray, gone = (Sighting("s9", "9", state) for state in (ShopState.BEGUN, ShopState.GONE))
+    tell(app, store, ("a", e.LookedUp(Effect.REAP, 0, 1, T0, (stray,))))
+    plan(app, store)
+    assert {name: row.parked for name, row in rows(app, store).items() if "fetch" not in name} == {
+        "draft:0": True,
+        "withdraw:0": False,
+    }
+    tell(app, store, ("a", e.LookedUp(Effect.REAP, 1, 1, T0, (gone,))))
+    plan(app, store)
+    assert {name: row.parked for name, row in rows(app, store).items() if "fetch" not in name} == {"draft:0": True}
+
+
+def test_a_retry_of_another_effect_frees_nothing(app, store):
+    """Each effect is asked for by itself."""
+    parked_by_a_sweep(app, store)
+    tell(app, store, ("a", e.RetryRequested(Effect.ACCEPT, "ann", "not that one")))
+    plan(app, store)
+    assert rows(app, store)["draft:0"].parked
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_what_a_changed_policy_wants_is_parked_whoever_comes_first(app, store, batch):
+    """A routine answer that comes between the new policy and its first sweep fires nothing."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)))
+    plan(app, store, StorePolicy(mode=Mode.OBSERVE))
+    tell(app, store, ("a", details(10**6)), ("a", e.NoteAdded("ann")))
+    plan(app, store, batch=batch)
+    assert rows(app, store)["draft:0"].parked
+    tell(app, store, ("a", READY), ("a", details(10**6, Status.READY)))
+    plan(app, store, batch=batch)
+    assert not rows(app, store)["draft:0"].parked
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+def test_what_a_worker_ahead_of_the_planner_took_out_is_not_parked(app, store, batch):
+    """It knows of the hold that the planner has not read yet: that is no change of policy."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)))
+    plan(app, store)
+    tell(app, store, ("a", e.NoteAdded("ann")), *HELD_AND_RELEASED)
+    clear(app, store)
+    with app.begin() as conn:
+        assert catch_up(conn, store, [planner.Planner()], POLICY, batch=1) == 1
+    assert "draft:0" not in rows(app, store)
+    plan(app, store, batch=batch)
+    assert not rows(app, store)["draft:0"].parked
+
+
+def test_a_failing_read_that_is_asked_for_comes_up_at_once(app, store):
+    """Who asks for it now does not want to wait for its back-off."""
+    tell(app, store, ("a", RECEIVED))
+    plan(app, store)
+    change(app, store, "fetch", next_at=datetime.now(UTC) + timedelta(days=30), failures=3)
+    tell(app, store, ("a", e.RetryRequested(Effect.FETCH, "ann", "now")))
+    plan(app, store)
+    assert rows(app, store)["fetch:0"].next_at <= order(app, store, "a").last.at
+
+
+def test_a_next_try_that_is_asked_for_comes_up_at_once(app, store):
+    """The same of a write: its attempt did nothing, and the next one need not wait."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)))
+    plan(app, store)
+    tell(app, store, ("a", e.EffectIntended(Effect.DRAFT, 0, 1, "", "d", T0, T0)))
+    tell(app, store, ("a", e.EffectNotExecuted(Effect.DRAFT, 0, 1, "busy", 3600.0)))
+    change(app, store, "draft", attempt=1)
+    plan(app, store)
+    assert rows(app, store)["draft:0"].next_at > datetime.now(UTC)
+    tell(app, store, ("a", e.RetryRequested(Effect.DRAFT, "ann", "now")))
+    plan(app, store)
+    assert rows(app, store)["draft:0"].next_at == order(app, store, "a").last.at
+
+
 def test_a_sweep_parks_no_reads(app, store):
     """To look changes nothing: a fetch that was never planned comes up by itself."""
     tell(app, store, ("a", RECEIVED))

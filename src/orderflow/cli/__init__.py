@@ -46,6 +46,17 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]] | tuple[str, dict[st
         "Who is told of exceptions and failing calls, by which rules, and what was said.",
         {"list": "alerting:list_", "status": "alerting:status", "test": "alerting:trial"},
     ),
+    "redrive": (
+        "Try again what waits, many orders at once: plan, read the plan, apply it.",
+        {
+            "plan": "redriving:plan",
+            "apply": "redriving:apply",
+            "status": "redriving:status",
+            "failed": "redriving:failed",
+            "now": "redriving:now_",
+        },
+    ),
+    "reconcile": "reconciling:reconcile",
     "accept": "commanding:accept",
     "cancel": "commanding:cancel",
     "release": "commanding:release",

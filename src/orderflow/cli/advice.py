@@ -31,6 +31,8 @@ def command_lines(one: Helped, store: str, order_id: str, command: str = "orderf
                 yield f'{command} cancel {order} --reason "..."'
             case "accept":
                 yield f'{command} accept {order} --id {shlex.quote(rest)} --number "..."'
+            case "reconcile":
+                yield f"{command} reconcile {shlex.quote(store)} {shlex.quote(order_id)}"
             case "refund":
                 yield "(refund the buyer in Glopal's Merchant Account)"
             case _:

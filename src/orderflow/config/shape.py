@@ -138,6 +138,9 @@ class StoreSettings(Struct, frozen=True):
         float, _is("a call whose outcome nobody knows for so long is an exception", gt=0, le=1440)
     ] = 15.0
     age_limits: Annotated[AgeLimitSettings, _is("how long an order may stay in a status")] = AgeLimitSettings()
+    reconcile_hours: Annotated[
+        float, _is("so often every open order is compared with Glopal's and the shop's; 0 = never", ge=0, le=8760)
+    ] = 24.0
     import_currency: Annotated[
         ImportCurrency, _is("orders enter the shop in the buyer's currency, or in the store's own")
     ] = ImportCurrency.ORDER

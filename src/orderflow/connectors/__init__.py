@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orderflow.domain.events import Effect, Ids, ShopState, Sighting
 from orderflow.glopal.details import Details
@@ -233,6 +233,7 @@ class Connector(Protocol):
         ...
 
 
+@runtime_checkable
 class ShopConnector(Connector, Protocol):
     """A connector to a shop: it can also show an order as it stands there."""
 

@@ -16,12 +16,15 @@ from orderflow.connectors import (
     Delivered,
     Found,
     FreezeError,
+    Missing,
     Refused,
     Result,
     Retry,
     Sight,
     Subject,
     Task,
+    Unreadable,
+    Viewed,
 )
 from orderflow.connectors.exchange import (
     Outbound,
@@ -34,7 +37,7 @@ from orderflow.connectors.exchange import (
     unwelcome,
 )
 from orderflow.connectors.rate_headers import rested
-from orderflow.connectors.shop_answers import done, is_id, oldest_first, sighting, taken
+from orderflow.connectors.shop_answers import done, is_id, oldest_first, sighting, taken, view
 from orderflow.domain.events import Effect, ShopState, Sighting
 from orderflow.glopal.client import Endpoint, EndpointOptions
 from orderflow.glopal.details import read_order
@@ -162,6 +165,19 @@ class Shop:
                 orders[shop_id] = row
         seen = [sighting(row) for row in oldest_first(list(orders.values()))]
         return Found((*(one for one in seen if one is not None), *gone), status=200)
+
+    def view(self, shop_id: str) -> Viewed:
+        """The order with this id, whole; `items`, `currency` and `total` as far as this shop shows them."""
+        heard: list[Outcome] = []
+        return rested(self._viewed(shop_id, heard), *heard)
+
+    def _viewed(self, shop_id: str, heard: list[Outcome]) -> Viewed:
+        if not is_id(shop_id):
+            return Unreadable("it is no shop id", b"")
+        row = self._one(shop_id, heard)
+        if row is None:
+            return Missing("404 order_not_found", 404)
+        return row if isinstance(row, Retry) else view(row) or Unreadable("money or items cannot be read", b"", 200)
 
     def _listed(self, reference: str, heard: list[Outcome]) -> list[dict[str, Json]] | Retry:
         """The orders that carry exactly the reference, each of them readable."""

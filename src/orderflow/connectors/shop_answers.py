@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from orderflow.connectors import Delivered, Result, Unknown
+from orderflow.connectors import Delivered, Result, Unknown, View, ViewedLine
 from orderflow.connectors.exchange import json_object
 from orderflow.domain.events import ShopState, Sighting
-from orderflow.glopal.jsontext import Json, instant, problem_of_text
+from orderflow.glopal.jsontext import Json, amount, instant, problem_of_text
 from orderflow.glopal.replies import Reply
 
 _STATES: Final = {"draft": ShopState.DRAFT, "order": ShopState.ORDER, "cancelled": ShopState.GONE}
@@ -31,6 +31,46 @@ def sighting(order: Json) -> Sighting | None:
     known = _STATES[state]
     shown = number if isinstance(number, str) and problem_of_text(number) is None else shop_id
     return Sighting(shop_id, shown, known, promoted=known is not ShopState.DRAFT)
+
+
+def view(order: dict[str, Json]) -> View | None:
+    """The order whole, for comparing; None where something that it shows is not what the contract says."""
+    seen = sighting(order)
+    total, items = order.get("total"), order.get("items")
+    reference, currency = order.get("reference"), order.get("currency")
+    lines = None if items is None else _lines(items)
+    if seen is None or (total is not None and amount(total) is None) or (items is not None and lines is None):
+        return None
+    return View(
+        seen,
+        reference if isinstance(reference, str) else None,
+        currency if isinstance(currency, str) else None,
+        amount(total),
+        lines,
+        200,
+    )
+
+
+def _lines(items: Json) -> tuple[ViewedLine, ...] | None:
+    if not isinstance(items, list):
+        return None
+    found = []
+    for item in items:
+        line = _line(item)
+        if line is None:
+            return None
+        found.append(line)
+    return tuple(found)
+
+
+def _line(item: Json) -> ViewedLine | None:
+    if not isinstance(item, dict):
+        return None
+    sku, price = item.get("sku"), item.get("unit_price")
+    quantity = None if isinstance(item.get("quantity"), str) else amount(item.get("quantity"))
+    if quantity is None or quantity != quantity.to_integral_value() or (price is not None and amount(price) is None):
+        return None
+    return ViewedLine(sku if isinstance(sku, str) and sku else None, int(quantity), amount(price))
 
 
 def oldest_first(rows: list[dict[str, Json]]) -> list[dict[str, Json]]:

@@ -13,7 +13,7 @@ from typing import Final
 from orderflow.domain.aftercare import Told, after_sale
 from orderflow.domain.asking import poll_at
 from orderflow.domain.due import fetch_due_at
-from orderflow.domain.events import Destination, Effect, HoldReason, Position, ShopState, Sighting
+from orderflow.domain.events import Destination, Drift, DriftKind, Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.exceptions import CLASSES, Of
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Mark, Order, Parked, Phase
@@ -74,6 +74,8 @@ def judged(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
         found += _shop(order, policy)
     if not _still_early(order, policy):
         found += _silence(order, policy)
+    if order.drifts:
+        found += _drifts(order, policy)
     return tuple(_ruled(order, found) if found and order.rulings else found)
 
 
@@ -290,6 +292,47 @@ def told(length: timedelta) -> str:
         if seconds >= unit and seconds % unit == 0:
             return f"{seconds // unit} {name}"
     return f"{seconds} s"
+
+
+def _drifts(order: Order, policy: StorePolicy) -> Iterator[Attention]:
+    """What the last reconciliation found, as far as it is still so and nothing else tells of it."""
+    if order.reconciled is None:
+        return
+    for drift in order.drifts:
+        if _stands(order, policy, drift):
+            text = f"{drift.kind.replace('_', ' ')}: we hold {drift.ours}, {drift.place} shows {drift.theirs}"
+            mends = _MENDS.get(drift.kind, _LOOK_AGAIN)
+            subject = f"{drift.place} {drift.shop_id} {drift.ours} {drift.theirs}"
+            kind = f"drift_{drift.kind}"
+            yield Attention(kind, Of.DRIFT, text, order.reconciled.position, mends, subject=subject)
+
+
+def _stands(order: Order, policy: StorePolicy, drift: Drift) -> bool:
+    own, kind = order.shop.own, drift.kind
+    if kind is DriftKind.STATUS_DIFFERS:
+        return drift.ours == order.status
+    if kind is DriftKind.IDS_DIFFER:
+        return not is_foreign(order, policy)  # else it is told as "accepted elsewhere"
+    if kind is DriftKind.UNKNOWN_IN_FOLD:
+        return order.shop.get(drift.shop_id) is None
+    if own is None or own.shop_id != drift.shop_id:
+        return False  # another one took its place
+    if drift.place is Destination.GLOPAL:
+        return not _may_accept(order, policy)  # else it is told as "total changed"
+    return own.state is not ShopState.GONE or kind in (DriftKind.CANCELLED_BUT_ALIVE, DriftKind.STATE_DIFFERS)
+
+
+_LOOK_AGAIN: Final = ("reconcile",)
+_MENDS: Final = {
+    DriftKind.IDS_DIFFER: ("cancel", *_LOOK_AGAIN),
+    DriftKind.MISSING_IN_SHOP: ("cancel", *_LOOK_AGAIN),
+    DriftKind.CANCELLED_IN_SHOP: ("cancel", *_LOOK_AGAIN),
+    DriftKind.CURRENCY_DIFFERS: ("cancel", *_LOOK_AGAIN),
+    DriftKind.TOTAL_DIFFERS: ("cancel", *_LOOK_AGAIN),
+    DriftKind.LINES_DIFFER: ("cancel", *_LOOK_AGAIN),
+    DriftKind.STATUS_DIFFERS: ("retry fetch",),
+}
+"""What helps, where more does than to mend it there and to look again."""
 
 
 def asks(order: Order, policy: StorePolicy) -> bool:

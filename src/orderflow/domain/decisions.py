@@ -356,7 +356,8 @@ def _retry(order: Order, command: Retry) -> tuple[Decision, ...]:
     pending = order.asked is not None
     if command.effect is Effect.FETCH and order.parking(Effect.FETCH) is None and pending:
         return ()
-    retried_last = order.redriven is not None and order.redriven == order.last  # and nothing was learnt since
+    same = order.retried is command.effect and order.redriven is not None
+    retried_last = same and order.redriven == order.last  # and nothing was learnt since
     if command.effect is not Effect.FETCH and order.parking(command.effect) is None and retried_last:
         return ()
     return (RetryRequested(command.effect, command.by, command.why, command.plan),)

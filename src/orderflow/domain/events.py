@@ -305,6 +305,48 @@ class RefundQuoted:
     currency: str
 
 
+# --- facts: what a reconciliation saw --------------------------------------------------------------------------------
+
+
+class DriftKind(StrEnum):
+    """In what Glopal's order, ours and the shop's order differ."""
+
+    STATUS_DIFFERS = "status_differs"
+    IDS_DIFFER = "ids_differ"
+    STATE_DIFFERS = "state_differs"
+    NUMBER_DIFFERS = "number_differs"
+    REFERENCE_DIFFERS = "reference_differs"
+    CURRENCY_DIFFERS = "currency_differs"
+    TOTAL_DIFFERS = "total_differs"
+    LINES_DIFFER = "lines_differ"
+    MISSING_IN_SHOP = "missing_in_shop"
+    CANCELLED_IN_SHOP = "cancelled_in_shop"
+    CANCELLED_BUT_ALIVE = "cancelled_but_alive"
+    UNKNOWN_IN_FOLD = "unknown_in_fold"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference: what we hold (`ours`), and what `place` shows (`theirs`). Nothing personal."""
+
+    kind: DriftKind
+    place: Destination
+    ours: str
+    theirs: str
+    shop_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Glopal and the shop were asked about the order at `sent_at`, and these differences stand; none: all agrees again.
+
+    Recorded only where the differences are others than those known before.
+    """
+
+    sent_at: datetime
+    drifts: tuple[Drift, ...] = ()
+
+
 # --- decisions ------------------------------------------------------------------------------------------------------
 
 
@@ -437,6 +479,7 @@ Outcome = (
     | EffectExhausted
     | LookedUp
     | RefundQuoted
+    | Reconciled
 )
 Decision = (
     AcceptRequested

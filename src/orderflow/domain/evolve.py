@@ -32,6 +32,7 @@ from orderflow.domain.events import (
     OrderReleased,
     Position,
     QuoteRequested,
+    Reconciled,
     Recorded,
     RefundQuoted,
     RefundRequested,
@@ -103,11 +104,16 @@ def _retried(order: Folding, event: RetryRequested, here: Mark) -> None:
     if event.effect is Effect.FETCH:
         order.asked = here
         return
-    order.redriven = here
+    order.redriven, order.retried = here, event.effect
+    slots.hurried(order, event.effect, here)
     if event.effect is Effect.REFUND:
         afterwards.refunds_again(order, here)
     elif event.effect is Effect.QUOTE:
         afterwards.quotes_again(order)
+
+
+def _reconciled(order: Folding, event: Reconciled, here: Mark) -> None:
+    order.drifts, order.reconciled = event.drifts, here
 
 
 def _released(order: Folding, event: OrderReleased, _here: Mark) -> None:
@@ -143,6 +149,7 @@ _RULES: Final[dict[type, Callable[[Folding, Any, Mark], None]]] = {
     EffectNotExecuted: slots.noted,
     EffectUnknown: slots.noted,
     LookedUp: slots.looked_up,
+    Reconciled: _reconciled,
     AcceptRequested: _accept,
     CancelRequested: _cancel,
     RefundRequested: afterwards.refund_asked_for,

@@ -53,6 +53,7 @@ class Of(StrEnum):
     TOTAL_CHANGED = "total_changed"
     UNCONFIRMED = "unconfirmed"
     STUCK = "stuck"
+    DRIFT = "drift"
     CREDENTIALS = "credentials"
     FEED_UNUSABLE = "feed_unusable"
     STALE_PULL = "stale_pull"
@@ -237,6 +238,13 @@ CLASSES: Final[dict[Of, About]] = {
         Severity.WARNING,
         (_FETCH, _CANCEL),
         "the report that moves it",
+    ),
+    Of.DRIFT: About(
+        "Glopal's order, ours and the shop's differ: in status, ids, currency, total or lines",
+        Owner.OPERATOR,
+        Severity.ERROR,
+        ("reconcile STORE ORDER", _CANCEL),
+        "a reconciliation that finds no such difference",
     ),
     Of.CREDENTIALS: About(
         "a key, an address or a route was turned away: nothing goes to that side any more",

@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from orderflow.domain.aftersale import Ending
-from orderflow.domain.events import Destination, DetailsFetched, Effect, HoldReason, Ids, Position, Version
+from orderflow.domain.events import Destination, DetailsFetched, Drift, Effect, HoldReason, Ids, Position, Version
 from orderflow.domain.machine import Status
 from orderflow.domain.order import (
     SHOP,
     Dispute,
+    Entered,
     Hold,
     Mark,
     Order,
@@ -58,6 +59,7 @@ class Folding(Order):
         self.parked: tuple[Parked, ...] = order.parked
         self.draft_send_by: datetime | None = order.draft_send_by
         self.drafted: Total | None = order.drafted
+        self.entered: Entered | None = order.entered
         self.broken: int = order.broken
         self.reaped_at: datetime | None = order.reaped_at
         self.accept_ids: Ids | None = order.accept_ids
@@ -66,6 +68,9 @@ class Folding(Order):
         self.cancelled: Mark | None = order.cancelled
         self.asked: Mark | None = order.asked
         self.redriven: Mark | None = order.redriven
+        self.retried: Effect | None = order.retried
+        self.drifts: tuple[Drift, ...] = order.drifts
+        self.reconciled: Mark | None = order.reconciled
         self.refunds: tuple[Refund, ...] = order.refunds
         self.rulings: tuple[Ruling, ...] = order.rulings
         self.shown: tuple[Shown, ...] = order.shown

@@ -15,6 +15,7 @@ from orderflow.domain.aftersale import Ending, ShownRefund
 from orderflow.domain.events import (
     Destination,
     DetailsFetched,
+    Drift,
     Effect,
     HoldReason,
     Ids,
@@ -83,6 +84,16 @@ class Total:
 
     def __str__(self) -> str:
         return f"{self.amount} {self.currency or ''}".rstrip()
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What a draft entered the shop with, as its intent froze it: Glopal's total was divided by `rate`, if by any."""
+
+    total: Decimal
+    currency: str
+    rate: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +207,11 @@ class Order:
 
     `moved` is the last fact that moved the status; `confirmed` says that details sent not before it show the same
     status. `details` are the newest fetched ones by the position they were asked after. `asked` and `redriven` are a
-    person's last retries: of the fetch, if it is still to come, and of anything else. `drafted` is the total that the
-    last draft was made for; `broken` are the drafts in a row whose making broke off half-way. `refunds` are ours,
-    `shown` those that Glopal shows; `ending` is what it shows of a cancellation. `rulings` are what people decided
-    about its exceptions.
+    person's last retries: of the fetch, if it is still to come, and of anything else, which was `retried`. `drafted` is
+    the total that the last draft was made for, `entered` what it entered the shop with; `broken` are the drafts in a
+    row whose making broke off half-way. `drifts` are what the last reconciliation found, at `reconciled`. `refunds` are
+    ours, `shown` those that Glopal shows; `ending` is what it shows of a cancellation. `rulings` are what people
+    decided about its exceptions.
     """
 
     status: Status = Status.NEW
@@ -223,6 +235,7 @@ class Order:
     parked: tuple[Parked, ...] = ()
     draft_send_by: datetime | None = None
     drafted: Total | None = None
+    entered: Entered | None = None
     broken: int = 0
     reaped_at: datetime | None = None
     accept_ids: Ids | None = None
@@ -231,6 +244,9 @@ class Order:
     cancelled: Mark | None = None
     asked: Mark | None = None
     redriven: Mark | None = None
+    retried: Effect | None = None
+    drifts: tuple[Drift, ...] = ()
+    reconciled: Mark | None = None
     refunds: tuple[Refund, ...] = ()
     rulings: tuple[Ruling, ...] = ()
     shown: tuple[Shown, ...] = ()

@@ -26,7 +26,7 @@ from orderflow.domain.events import (
 )
 from orderflow.domain.folding import Folding
 from orderflow.domain.machine import Status
-from orderflow.domain.order import Mark, Order, Parked, Phase, Slot
+from orderflow.domain.order import Entered, Mark, Order, Parked, Phase, Slot
 
 Ended = EffectDelivered | EffectRefused | EffectClosed | EffectExhausted
 GivenUp = EffectRefused | EffectExhausted
@@ -62,6 +62,9 @@ def intended(order: Folding, event: EffectIntended, here: Mark) -> None:
     if event.effect is _DRAFT:
         order.draft_send_by = max(event.send_by, order.draft_send_by or event.send_by)
         order.drafted = order.total
+        order.entered = None
+        if event.total is not None and event.currency is not None:
+            order.entered = Entered(event.total, event.currency, event.rate)
     elif event.effect is _REFUND:
         afterwards.refund_intended(order, event.target, event.generation, here)
     order.put(place, slot)
@@ -83,6 +86,13 @@ def noted(order: Folding, event: EffectNotExecuted | EffectUnknown, here: Mark) 
         reason=event.reason,
     )
     order.put(slot.effect.destination, again)
+
+
+def hurried(order: Folding, effect: Effect, here: Mark) -> None:
+    """A person does not want to wait for the next try of `effect`: it is due from here on."""
+    slot = order.slot(effect.destination)
+    if slot is not None and slot.effect is effect and slot.phase is Phase.AGAIN:
+        order.put(effect.destination, replace(slot, again_at=here.at))
 
 
 # A terminal outcome frees the slot and ends the generation if it speaks of the attempt under way. One of an older

@@ -19,7 +19,7 @@ from orderflow.glopal.jsontext import Json, NotJson, instant, parse, problem_of_
 from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.money import Base, in_base, money_problem, read_base
 from orderflow.glopal.reading import shop_order
-from orderflow.glopal.shop_order import ShopOrder, Unmapped
+from orderflow.glopal.shop_order import Line, ShopOrder, Unmapped
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _STATUSES = {status.value: status for status in Status if status is not Status.NEW}
@@ -31,8 +31,9 @@ class Details:
 
     `basis` is everything that a shop request is built from, in canonical bytes (personal: digest it with a key).
     `unmapped` names required fields that were not found, `money` the first sum that does not hold, if any. `total` is
-    in the order's own `currency`; `base` is the store's own with its rate, where orders enter the shop in that.
-    `after`: cancellation, refunds and returns, where any is shown.
+    in the order's own `currency`; `base` is the store's own with its rate, where orders enter the shop in that. `lines`
+    are in `currency` too; None where no shop order could be made of it. `after`: cancellation, refunds and returns,
+    where any is shown.
     """
 
     said: str
@@ -48,6 +49,7 @@ class Details:
     body: bytes = field(repr=False)
     base: Base | None = None
     after: AfterSale | None = None
+    lines: tuple[Line, ...] | None = None
 
 
 class _Unreadable(Exception):
@@ -147,6 +149,7 @@ def _read(value: Dict[str, Json], head: _Head, mapping: Mapping, base_currency: 
         body=raw,
         base=base if isinstance(base, Base) else None,
         after=read_after(value, mapping),
+        lines=None if isinstance(order, Unmapped) else order.lines,
     )
 
 

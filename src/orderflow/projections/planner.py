@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from orderflow.domain import machine
 from orderflow.domain.due import Due, effects_due
-from orderflow.domain.events import Destination, Effect, RetryRequested
+from orderflow.domain.events import Destination, RetryRequested
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy
 from orderflow.orders import load
+from orderflow.projections.causes import caused, frees, retries
 from orderflow.projections.steps import Step
 from orderflow.store import outbox, progress
 from orderflow.store.log import INTAKE
@@ -78,14 +79,37 @@ def plan(
 ) -> None:
     """Let the outbox rows of `orders` say what is due for them. Rows with an intent belong to the relay.
 
-    `news` are the steps that led to each order. Without any, what is due and was not planned yet is planned parked.
+    `news` are the steps that led to each order. What is due without being caused by them, and was not planned yet, is
+    planned parked.
     """
     changes = _Changes()
     standing = outbox.rows_of_many(conn, store, list(orders))
     for order_id, order in orders.items():
         rows = standing.get(order_id, ())
         _plan_one(changes, store, order_id, order, rows, policy, news[order_id] if news else ())
-    outbox.rewrite(conn, changes.removed, changes.changed, changes.planned)
+    planned = _unless_overtaken(conn, store, orders, changes.planned) if news else changes.planned
+    outbox.rewrite(conn, changes.removed, changes.changed, planned)
+
+
+def _unless_overtaken(
+    conn: sa.Connection, store: str, orders: Mapping[str, Order], planned: Sequence[Planned]
+) -> Sequence[Planned]:
+    """What news did not cause is missing in the outbox since the rules changed, or since a worker is ahead of us.
+
+    A worker folds an order to its end: it may have taken out a row for news that we have not read. So of an order whose
+    stream goes on nothing is parked yet: the last of its news will tell.
+    """
+    doubtful = {one.key.order_id for one in planned if one.parked}
+    if not doubtful:
+        return planned
+    ends = conn.execute(_ENDS, {"store": store, "order_ids": list(doubtful)})
+    overtaken = {order_id for order_id, version in ends if version > orders[order_id].version}
+    return [one for one in planned if not one.parked or one.key.order_id not in overtaken]
+
+
+_ENDS: Final = sa.text(
+    "SELECT order_id, version FROM orderflow.streams WHERE store = :store AND order_id = ANY (:order_ids)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +139,8 @@ def _plan_one(
                 changes.changed.append(_again(row, row.now))
         elif one is not None and one.target == row.target:
             changes.changed.extend(_kept(row, one, policy, news))
+        elif row.attempt == 0 and one is None and _waits(row, policy, news):
+            pass  # else the end of a hold, say, would bring it back as if by news, and fire it
         elif row.attempt == 0:
             changes.removed.append(row.key)  # superseded: no intent was ever made, so the key is free again
             if one is not None:
@@ -130,10 +156,14 @@ def _under_way(order: Order, key: Key) -> bool:
 
 
 def _kept(row: Row, one: Due, policy: StorePolicy, news: Sequence[Step]) -> list[Replanned]:
-    """A failing read keeps its back-off; otherwise the fold says when. What is parked stays so until it is freed."""
-    next_at = max(one.not_before, row.next_at) if row.failures else one.not_before
+    """A failing read keeps its back-off, unless it is asked for; otherwise the fold says when.
+
+    What is parked stays so until it is freed.
+    """
+    asked = retries(row.key.effect, news)
+    next_at = max(one.not_before, row.next_at) if row.failures and not asked else one.not_before
     lane = _lane(news, row.lane)
-    if news and _freed(row, policy, news):
+    if _kept_back(row) and frees(row.key.effect, news):
         return [_again(row, next_at, parked=False, shadow=policy.shadow, reason="", lane=_lane(news))]
     if row.parked and news and policy.shadow:  # the relay looks whether the request has changed
         return [_again(row, next_at, parked=False)]
@@ -148,26 +178,19 @@ def _again(row: Row, next_at: datetime, **changed: Any) -> Replanned:
     return Replanned(row.key, next_at, **stands | changed)
 
 
-def _freed(row: Row, policy: StorePolicy, news: Sequence[Step]) -> bool:
-    """Did a person ask for it, or would it have left the outbox and come back, had each step been planned by itself?
-
-    Other news free nothing: an order's routine fetch must not fire what waits for a person.
-    """
-    if not row.parked and not row.shadow:
-        return False
-    asked = any(isinstance(s.event, RetryRequested) and s.event.effect is not Effect.FETCH for s in news)
-    return asked or any(_none_of(row, effects_due(step.after, policy)) for step in news)
+def _kept_back(row: Row) -> bool:
+    return row.parked or row.shadow
 
 
-def _none_of(row: Row, due: Sequence[Due]) -> bool:
-    effect, generation = row.key.effect, row.key.generation
-    return all((one.effect, one.generation, one.target) != (effect, generation, row.target) for one in due)
+def _waits(row: Row, policy: StorePolicy, news: Sequence[Step]) -> bool:
+    """Does a row that is not due for now go on waiting for a person? In shadow all do, so there it may go."""
+    return _kept_back(row) and not policy.shadow and not frees(row.key.effect, news)
 
 
 def _new(key: Key, one: Due, policy: StorePolicy, news: Sequence[Step]) -> Planned:
     """A new row. Reads change nothing in the world, so they are neither parked nor in shadow."""
     reads = one.effect.reads
-    parked, shadow = not reads and not news, not reads and policy.shadow
+    parked, shadow = not reads and not caused(one, news, policy), not reads and policy.shadow
     return Planned(key, one.target, reads, one.not_before, parked, shadow, _lane(news))
 
 

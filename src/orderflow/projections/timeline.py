@@ -88,6 +88,9 @@ def summary(event: e.Event) -> str:
             return f"{effect}: given up ({reason})"
         case e.EffectClosed(effect=effect, reason=reason):
             return f"{effect}: closed ({reason})"
+        case e.Reconciled(drifts=drifts):
+            told = "; ".join(f"{one.kind} ({one.ours} / {one.theirs})" for one in drifts)
+            return f"reconciled: {told or 'all agrees again'}"
         case _:
             return _decision(event)
 
@@ -124,8 +127,8 @@ def _decision(event: e.Event) -> str:
             return f"refund {refund} was {'made' if made else 'not made'}, says {by}: {why}"
         case e.OrderReleased(reason=reason, position=position, by=by):
             return f"released from {reason} at {position} by {by}"
-        case e.RetryRequested(effect=effect, by=by):
-            return f"retry of {effect} asked for by {by}"
+        case e.RetryRequested(effect=effect, by=by, plan=plan):
+            return f"retry of {effect} asked for by {by}" + (f", redrive {plan}" if plan else "")
         case e.ExceptionAssigned(kind=kind, owner=owner, by=by):
             return f"exception {kind} given to {owner} by {by}"
         case e.ExceptionDismissed(kind=kind, by=by):

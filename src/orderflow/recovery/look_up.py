@@ -35,7 +35,7 @@ from orderflow.relay.work import Turn
 from orderflow.store import epochs, progress
 from orderflow.store.connect import transact
 from orderflow.store.epochs import Recovery
-from orderflow.store.outbox import LIVE, Key, Row
+from orderflow.store.outbox import Key, unplanned
 from orderflow.store.vault import keys_of
 
 LOST: Final = "what was sent was lost with the log"
@@ -99,32 +99,9 @@ def _ask(relay: Relay, recovery: Recovery, order_id: str, effect: Effect) -> _An
         if now < at:
             raise TooEarlyError(at)
         key = Key(recovery.store, order_id, effect.destination.value, effect.value, order.generation(effect))
-    turn = Turn(relay, _row(key, now), order)
+    turn = Turn(relay, unplanned(key, now, "recovery"), order)
     call = Call(turn.row, "read", effect, order.position, turn.subject)
     return _Answer(call, perform(relay, call))
-
-
-def _row(key: Key, now: datetime) -> Row:
-    """A read that stands in no outbox: a person asked for it."""
-    return Row(
-        key,
-        state="planned",
-        target="",
-        next_at=now,
-        attempt=0,
-        failures=0,
-        parked=False,
-        shadow=False,
-        request=None,
-        request_key=None,
-        digest=None,
-        send_by=None,
-        counts_from=None,
-        fence=0,
-        reason="recovery",
-        lane=LIVE,
-        now=now,
-    )
 
 
 def _absent(sight: Sight | None) -> bool:

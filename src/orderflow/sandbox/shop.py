@@ -65,6 +65,7 @@ class _Order:
     states: list[tuple[datetime, State]]
     fulfilled_at: datetime | None = None
     body: dict[str, Any] = field(default_factory=dict)
+    items: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def state(self) -> State:
@@ -154,6 +155,7 @@ class Shop:
             total=body["total"],
             states=[(self._clock(), "draft")],
             body=body,
+            items=[{name: item[name] for name in ("sku", "quantity", "unit_price")} for item in body["items"]],
         )
         self._orders[order.id] = order
         namesakes.append(order)
@@ -218,6 +220,23 @@ class Shop:
         """A person deletes a draft. ValueError unless it is a draft."""
         self._by_hand(order_id, self._delete)
 
+    def lose_by_hand(self, order_id: str) -> None:
+        """A person, or a restored backup, takes an order away, whatever it is."""
+        with self._lock:
+            self._orders[order_id].states.append((self._clock(), "deleted"))
+
+    def revive_by_hand(self, order_id: str) -> None:
+        """A cancelled or deleted order is made a real order again."""
+        with self._lock:
+            self._orders[order_id].states.append((self._clock(), "order"))
+
+    def change_by_hand(self, order_id: str, **changed: Any) -> None:
+        """A person changes what the order shows: `total`, `currency`, `number`, `reference`, or its `items`."""
+        with self._lock:
+            order = self._orders[order_id]
+            for name, value in changed.items():
+                setattr(order, name, value)
+
     def _by_hand(self, order_id: str, action: Callable[[_Order], Response]) -> None:
         with self._lock:
             answer = action(self._orders[order_id])
@@ -252,8 +271,8 @@ class Shop:
 
 
 def _shown(order: _Order, at: datetime) -> Response:
-    """The order as it was at `at`, but not before it was there."""
-    return json_response(200, _document(order, max(at, order.states[0][0])))
+    """The order as it was at `at`, but not before it was there, with its items."""
+    return json_response(200, _document(order, max(at, order.states[0][0])) | {"items": [*order.items]})
 
 
 def _document(order: _Order, at: datetime | None = None) -> dict[str, Json]:

@@ -177,5 +177,28 @@ def row_of(row: Sequence[Any]) -> Row:
     return Row(Key(*row[: len(_KEY)]), *row[len(_KEY) :])
 
 
+def unplanned(key: Key, now: datetime, reason: str) -> Row:
+    """A row that stands in no outbox: what is asked for beside it."""
+    return Row(
+        key,
+        state="planned",
+        target="",
+        next_at=now,
+        attempt=0,
+        failures=0,
+        parked=False,
+        shadow=False,
+        request=None,
+        request_key=None,
+        digest=None,
+        send_by=None,
+        counts_from=None,
+        fence=0,
+        reason=reason,
+        lane=LIVE,
+        now=now,
+    )
+
+
 def _key(key: Key) -> dict[str, Any]:
     return {name: getattr(key, name) for name in _KEY}

@@ -152,6 +152,18 @@ imports = sa.Table(
     sa.PrimaryKeyConstraint("store", "file", "bytes"),
 )
 
+rounds = sa.Table(
+    "rounds",
+    metadata,
+    _text("store"),
+    _number("seq", "inserting the next one is the claim; trimmed, the newest counts"),
+    _at("began_at", "when this round through the open orders began"),
+    _text("after", "the order that was reconciled last"),
+    sa.Column("done", sa.Boolean, nullable=False, doc="the round is over; the next begins a period after this one"),
+    _at("at"),
+    sa.PrimaryKeyConstraint("store", "seq"),
+)
+
 pauses = sa.Table(
     "pauses",
     metadata,
