@@ -471,7 +471,7 @@ def test_a_search_that_lags(hand: Hand) -> None:
 
 
 def test_a_search_that_filters_nothing(hand: Hand) -> None:
-    """Filters that it does not know it ignores: what carries another reference is not ours, and a page may not be all."""
+    """Filters that it does not know it ignores. What carries another reference is not ours; a page may not be all."""
     other = "glopal:acme:310678-936141"
     order = details().replace(ORDER.encode(), other.rpartition(":")[2].encode())
     for number in range(11):
