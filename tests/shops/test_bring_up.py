@@ -3,7 +3,6 @@
 import socket
 
 import pytest
-
 from tests.shops.bring_up import Recipe, running
 from tests.shops.medusa import MEDUSA
 
