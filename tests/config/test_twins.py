@@ -18,6 +18,7 @@ ODD = {
     "base_currency": "EUR",
     "unsafe_server": "fsync",
     "kind": "contract",
+    "api_version": "2026-07",
 }
 
 

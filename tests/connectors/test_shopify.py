@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from orderflow import shops
+from orderflow.config import Secret, ShopifySettings, ShopKind, ShopSettings
 from orderflow.connectors import (
     Capabilities,
     Delivered,
@@ -28,7 +30,7 @@ from orderflow.connectors import (
 from orderflow.connectors.shopify import Shopify
 from orderflow.connectors.shopify.order import tag
 from orderflow.domain.events import Effect, ShopState, Sighting
-from orderflow.glopal.mapping import mapping_from
+from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.money import Base
 from orderflow.sandbox import Request, Response
 from orderflow.sandbox.shopify import Shopify as FakeShopify
@@ -606,7 +608,19 @@ def test_what_cannot_be_viewed(hand: Hand) -> None:
     assert isinstance(hand.connector.view("9001"), Retry)  # deleted, or too old to be shown
 
 
-def test_declared_capabilities() -> None:
-    connector = Shopify("https://acme.test", "k", capabilities=Capabilities(settle_window=90))
-    assert connector.capabilities.settle_window == 90
-    assert Shopify("https://acme.test", "k").capabilities.settle_window == 60
+def test_it_is_made_from_settings() -> None:
+    made = shops.connector(_SETTINGS, "k", Mapping(), 7.0)
+    assert made.capabilities == Capabilities(settle_window=90)
+    frozen = json.loads(made.freeze(Task(PROMOTE, STORE, ORDER, REFERENCE, "gid://shopify/DraftOrder/7")))
+    assert frozen["target"] == "/admin/api/2026-07/graphql.json"
+    assert json.loads(frozen["body"])["variables"]["paymentPending"] is True
+    plain = shops.connector(ShopSettings("https://acme.test", Secret("K"), ShopKind.SHOPIFY), "k", Mapping(), 7.0)
+    assert plain.capabilities.settle_window == 60
+
+
+_SETTINGS = ShopSettings(
+    "https://acme.myshopify.com",
+    Secret("K"),
+    ShopKind.SHOPIFY,
+    shopify=ShopifySettings("2026-07", 90.0, payment_pending=True),
+)

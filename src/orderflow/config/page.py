@@ -20,6 +20,7 @@ from orderflow.config.shape import (
     MedusaSettings,
     SealSettings,
     Settings,
+    ShopifySettings,
     ShopSettings,
     StoreSettings,
     WindowSettings,
@@ -33,10 +34,11 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
     "stores.acme.glopal": GlopalSettings,
     "stores.acme.shop": ShopSettings,
     "stores.acme.shop.medusa": MedusaSettings,
+    "stores.acme.shop.shopify": ShopifySettings,
 }
 """Every table by its name, in the order of an example file; a store stands for all."""
 
-_RARE: Final = frozenset({"stores.acme.shop.medusa"})
+_RARE: Final = frozenset({"stores.acme.shop.medusa", "stores.acme.shop.shopify"})
 """Tables that most settings files do without: the example shows them commented out."""
 
 _WIDTH: Final = 110

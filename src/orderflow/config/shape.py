@@ -68,6 +68,7 @@ class ShopKind(StrEnum):
 
     CONTRACT = "contract"
     MEDUSA = "medusa"
+    SHOPIFY = "shopify"
 
 
 class MedusaSettings(Struct, frozen=True):
@@ -91,6 +92,19 @@ class MedusaSettings(Struct, frozen=True):
     ] = 3.0
 
 
+class ShopifySettings(Struct, frozen=True):
+    """What a Shopify store is asked by, and for how long it is waited for. For `kind = "shopify"` only."""
+
+    api_version: Annotated[
+        str,
+        _is("version of the Admin API; Shopify keeps each for a year", "2026-04", pattern="^20[0-9]{2}-(01|04|07|10)$"),
+    ] = "2026-04"
+    search_seconds: Annotated[
+        float, _is("how long after a write its search may still not show it (assumed)", gt=0, le=3600)
+    ] = 60.0
+    payment_pending: Annotated[bool, _is("promoted orders wait for payment instead of counting as paid")] = False
+
+
 class ShopSettings(Struct, frozen=True):
     """The shop that the orders go to."""
 
@@ -103,12 +117,14 @@ class ShopSettings(Struct, frozen=True):
         ShopKind,
         _is(
             "what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md) · "
-            "[`medusa`](../how-to/connect-medusa.md)"
+            "[`medusa`](../how-to/connect-medusa.md) · "
+            "[`shopify`](../how-to/connect-shopify.md)"
         ),
     ] = ShopKind.CONTRACT
     unique_reference: Annotated[bool, _is("the shop refuses a second order with the same reference")] = False
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
     medusa: Annotated[MedusaSettings, _is('more of a Medusa, for `kind = "medusa"`')] = MedusaSettings()
+    shopify: Annotated[ShopifySettings, _is('more of a Shopify store, for `kind = "shopify"`')] = ShopifySettings()
 
 
 class StoreSettings(Struct, frozen=True):
