@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from orderflow.config import ShopKind, ShopSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.shop import Shop
+from orderflow.connectors.shopify import Shopify
 from orderflow.glopal.mapping import Mapping
 
 
@@ -29,6 +30,20 @@ def _contract(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: floa
     return Shop(shop.base_url, key, mapping, able, total_seconds=call_seconds)
 
 
+def _shopify(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: float) -> Connector:
+    known = shop.shopify
+    return Shopify(
+        shop.base_url,
+        key,
+        mapping,
+        Capabilities(settle_window=max(shop.settle_seconds, known.search_seconds)),
+        api_version=known.api_version,
+        pending=known.payment_pending,
+        total_seconds=call_seconds,
+    )
+
+
 _MAKERS: Final[dict[ShopKind, _Maker]] = {
     ShopKind.CONTRACT: _contract,
+    ShopKind.SHOPIFY: _shopify,
 }

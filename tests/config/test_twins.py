@@ -25,6 +25,7 @@ ODD = {
     "outcomes": "Refused",
     "effects": "draft, promote",
     "only": "acme",
+    "api_version": "2026-07",
 }
 
 

@@ -10,9 +10,11 @@ from orderflow import sandbox
 from orderflow.connectors import Capabilities, Delivered, Found, Task
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
+from orderflow.connectors.shopify import Shopify
 from orderflow.domain.events import Effect, Ids
 from orderflow.glopal.client import Client
 from orderflow.sandbox import Request, ShopOptions
+from orderflow.sandbox.shopify import Shopify as FakeShopify
 
 from .conformance import Closable, Conformance, Rig
 
@@ -101,5 +103,36 @@ class TestGlopal(Conformance):
             seen=lambda sight, _: sight.details is not None and sight.details.external == ids,
             repeatable=True,
             elsewhere=details().replace(ORDER.encode(), b"310678-936141"),
+            personal=PERSONAL,
+        )
+
+
+class TestShopify(Conformance):
+    """Shopify, by its draft orders."""
+
+    @pytest.fixture
+    def rig(self) -> Rig:
+        shop = FakeShopify(clock=now, rng=Random(2), key="shpat_very_secret")
+
+        def connect(base_url: str, transport: httpx.BaseTransport | None, total_seconds: float) -> Closable:
+            return Shopify(base_url, "shpat_very_secret", transport=transport, total_seconds=total_seconds)
+
+        def seen(sight: Found, result: Delivered) -> bool:
+            return sight.sightings == ((result.sighting,) if result.sighting else ()) and bool(sight.sightings)
+
+        row = (
+            b'{"id":"gid://shopify/DraftOrder/7","name":"#D7","status":"OPEN","ready":true,"order":null,'
+            b'"customAttributes":[{"key":"glopal_reference","value":"glopal:acme:310678-93614"}]}'
+        )
+        page = b'{"nodes":[%s],"pageInfo":{"hasNextPage":false}}'
+        return Rig(
+            app=shop.handle,
+            connect=connect,
+            key="shpat_very_secret",
+            task=Task(Effect.DRAFT, STORE, ORDER, REFERENCE, details=details()),
+            executed=lambda: len(shop.ledger()),
+            seen=seen,
+            repeatable=False,
+            elsewhere=b'{"data":{"draftOrders":%s,"orders":%s,"nodes":[]}}' % (page % row, page % b""),
             personal=PERSONAL,
         )

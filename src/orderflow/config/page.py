@@ -6,6 +6,7 @@ It never reads a setting of anybody.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -20,9 +21,11 @@ from orderflow.config.shape import (
     AlertSettings,
     BreakerSettings,
     GlopalSettings,
+    MedusaSettings,
     PaceSettings,
     SealSettings,
     Settings,
+    ShopifySettings,
     ShopSettings,
     StoreSettings,
     WindowSettings,
@@ -40,11 +43,17 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
     "stores.acme.glopal.pace": PaceSettings,
     "stores.acme.shop": ShopSettings,
     "stores.acme.shop.pace": PaceSettings,
+    "stores.acme.shop.medusa": MedusaSettings,
+    "stores.acme.shop.shopify": ShopifySettings,
     "stores.acme.age_limits": AgeLimitSettings,
 }
 """Every table by its name, in the order of an example file; a store stands for all."""
 
+_RARE: Final = frozenset({"stores.acme.shop.medusa", "stores.acme.shop.shopify"})
+"""Tables that most settings files do without: the example shows them commented out."""
+
 _WIDTH: Final = 110
+_LINK: Final = re.compile(r"\[([^]]+)\]\(\.\./([^)]+)\)")
 _HEAD: Final = """\
 # Settings of orderflow. What is commented out shows a default or an example; all else is required.
 # Each key has a twin in the environment that wins, such as ORDERFLOW_STORES__ACME__GLOPAL__BASE_URL.
@@ -63,8 +72,10 @@ def _table(name: str, table: type[Struct]) -> Iterator[str]:
         yield f"# [{name}]"
         yield from (f"# {key.name} = {_example(key)}" for key in _singles(table))
         return
+    if name in _RARE:
+        yield from (f"# {line}" for line in _wrapped(_plain((table.__doc__ or "").strip())))
     if name:
-        yield f"[{name}]"
+        yield f"{'#' if name in _RARE else ''}[{name}]"
     for key in _singles(table):
         yield from (f"# {line}" for line in _wrapped(_plain(key.about)))
         given = key.required or key.name in _USUAL
@@ -138,7 +149,8 @@ def written(value: object) -> str:
 
 def _plain(text: str) -> str:
     """Without the marks of Markdown."""
-    return text.replace("[assumed](glopal-assumptions.md)", "docs/reference/glopal-assumptions.md").replace("`", "")
+    text = text.replace("[assumed](glopal-assumptions.md)", "docs/reference/glopal-assumptions.md")
+    return _LINK.sub(r"\1 (docs/\2)", text).replace("`", "")
 
 
 def _wrapped(text: str) -> list[str]:

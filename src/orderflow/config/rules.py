@@ -18,6 +18,8 @@ from orderflow.config.shape import (
     BreakerSettings,
     SealSettings,
     Settings,
+    ShopKind,
+    ShopSettings,
     StoreSettings,
     WindowSettings,
 )
@@ -46,6 +48,10 @@ def broken(place: str, table: Struct) -> Iterator[str]:
                 yield f'{place}.base_currency: is missing: import_currency = "base" needs the store\'s own, such as EUR'
         case AlertRuleSettings():
             yield from _broken_rule(place, table)
+        case ShopSettings(kind=ShopKind.MEDUSA, medusa=medusa):
+            for name in ("region_id", "sales_channel_id", "shipping_option_id"):
+                if getattr(medusa, name) is None:
+                    yield f'{place}.medusa.{name}: is missing: kind = "medusa" needs it'
         case Secret(env, file):
             if (env is None) == (file is None):
                 yield f"{place}: give either env (a variable's name) or file (a path)"

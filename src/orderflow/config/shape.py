@@ -79,6 +79,42 @@ class ShopKind(StrEnum):
     """What a shop speaks."""
 
     CONTRACT = "contract"
+    MEDUSA = "medusa"
+    SHOPIFY = "shopify"
+
+
+class MedusaSettings(Struct, frozen=True):
+    """What a Medusa needs to know of an order beyond the order itself. For `kind = "medusa"` only."""
+
+    region_id: Annotated[str | None, _is("the region of its orders; required", "reg_01J", min_length=1)] = None
+    sales_channel_id: Annotated[
+        str | None, _is("the channel that they come through and that has the stock; required", "sc_01J", min_length=1)
+    ] = None
+    shipping_option_id: Annotated[
+        str | None, _is("the option that their shipping is booked on; required", "so_01J", min_length=1)
+    ] = None
+    variants: Annotated[
+        Path | None,
+        _is(
+            'a file of lines such as `"SKU-1" = "variant_01J"`, for orders whose lines name no variant', "variants.toml"
+        ),
+    ] = None
+    look_back_days: Annotated[
+        float, _is("without `unique_reference`, a look-up reads all orders made within this time", gt=0, le=365)
+    ] = 3.0
+
+
+class ShopifySettings(Struct, frozen=True):
+    """What a Shopify store is asked by, and for how long it is waited for. For `kind = "shopify"` only."""
+
+    api_version: Annotated[
+        str,
+        _is("version of the Admin API; Shopify keeps each for a year", "2026-04", pattern="^20[0-9]{2}-(01|04|07|10)$"),
+    ] = "2026-04"
+    search_seconds: Annotated[
+        float, _is("how long after a write its search may still not show it (assumed)", gt=0, le=3600)
+    ] = 60.0
+    payment_pending: Annotated[bool, _is("promoted orders wait for payment instead of counting as paid")] = False
 
 
 class ShopSettings(Struct, frozen=True):
@@ -88,13 +124,20 @@ class ShopSettings(Struct, frozen=True):
         str,
         _is("where the shop is served; http:// only on this machine", "https://shop.example.com/api", extra=_ADDRESS),
     ]
-    key: Annotated[Secret, _is("sent as `Authorization: Bearer`; a secret", '{ file = "shop.key" }')]
+    key: Annotated[Secret, _is("what the shop knows us by; a secret", '{ file = "shop.key" }')]
     kind: Annotated[
-        ShopKind, _is("what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md)")
+        ShopKind,
+        _is(
+            "what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md) · "
+            "[`medusa`](../how-to/connect-medusa.md) · "
+            "[`shopify`](../how-to/connect-shopify.md)"
+        ),
     ] = ShopKind.CONTRACT
     unique_reference: Annotated[bool, _is("the shop refuses a second order with the same reference")] = False
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
     pace: Annotated[PaceSettings, _is("how fast the shop is called")] = PaceSettings()
+    medusa: Annotated[MedusaSettings, _is('more of a Medusa, for `kind = "medusa"`')] = MedusaSettings()
+    shopify: Annotated[ShopifySettings, _is('more of a Shopify store, for `kind = "shopify"`')] = ShopifySettings()
 
 
 class AgeLimitSettings(Struct, frozen=True):

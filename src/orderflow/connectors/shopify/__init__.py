@@ -1,7 +1,7 @@
 """Shopify as a shop, by its Admin GraphQL API.
 
-It never takes an error inside HTTP 200 for a success, never promotes a draft that comes to another total than it should,
-and never takes an order for cancelled before the order itself says so: Shopify cancels later, in a job of its own.
+It never takes an error inside HTTP 200 for a success, never promotes a draft that comes to another total than it
+should, and never takes an order for cancelled before the order itself says so: Shopify cancels later, in a job.
 
 Written to the published contract; docs/how-to/connect-shopify.md tells what of it is assumed.
 """
@@ -131,7 +131,7 @@ class Shopify:
         return move(Calls(self._endpoint, in_time), outbound)
 
     def find(self, subject: Subject) -> Sight:
-        """Everything under the reference, by a search that lags, and each known id by itself, which shows writes at once."""
+        """Everything under the reference, by a search that lags, and each known id by itself, which is seen at once."""
         return looking.find(Calls(self._endpoint), self._target, subject)
 
     def view(self, shop_id: str) -> Viewed:

@@ -8,6 +8,7 @@ It never calls anything executed or not executed that the answer leaves open: th
 | 200, `ACCESS_DENIED` or `SHOP_INACTIVE` for the mutation itself | `Retry`, closed | closed |
 | 200, no data, and a code that says the question itself is wrong | `Refused` | `Retry` |
 | 200 with any other error | `Unknown` | `Retry` |
+| 404: there is no such store or API version | `Retry`, closed | the same |
 | 423 and 430: Shopify locks out who asks too much | `Retry` in a minute, not burnt | the same |
 | anything else | as for every connector (`exchange`) | as for every connector |
 """
@@ -65,6 +66,8 @@ def write(calls: Calls, outbound: Outbound, mutation: str) -> Said | Result:
         return unsent(outcome)
     if outcome.status in _LOCKED:
         return _locked(outcome)
+    if outcome.status == 404:  # another store, or an API version that is no more
+        return Retry(outcome.summary, burnt=False, closed=True, status=404, reply=outcome.body)
     if outcome.status >= 300:
         return unwelcome(outcome)
     found = answer(outcome) if outcome.status == 200 else None

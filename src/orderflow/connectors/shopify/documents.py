@@ -9,9 +9,8 @@ from typing import Final
 
 MONEY: Final = "presentmentMoney { amount currencyCode }"
 ORDER: Final = f"id name createdAt cancelledAt customAttributes {{ key value }} totalPriceSet {{ {MONEY} }}"
-DRAFT: Final = (
-    f"id name createdAt status ready customAttributes {{ key value }} totalPriceSet {{ {MONEY} }} order {{ {ORDER} }}"
-)
+_OWN: Final = f"id name createdAt status ready customAttributes {{ key value }} totalPriceSet {{ {MONEY} }}"
+DRAFT: Final = f"{_OWN} order {{ {ORDER} }}"
 _LINES: Final = (
     "lineItems(first: 100) { nodes { sku quantity customAttributes { key value } "
     f"originalUnitPriceSet {{ {MONEY} }} }} pageInfo {{ hasNextPage }} }}"
@@ -48,7 +47,7 @@ FIND: Final = f"""query($tag: String!, $ids: [ID!]!) {{
 
 VIEW: Final = f"""query($id: ID!) {{
   node(id: $id) {{
-    ... on DraftOrder {{ {DRAFT.removesuffix("}")}{_LINES} }} {_LINES} }}
+    ... on DraftOrder {{ {_OWN} {_LINES} order {{ {ORDER} {_LINES} }} }}
     ... on Order {{ {ORDER} {_LINES} }}
   }}
 }}"""

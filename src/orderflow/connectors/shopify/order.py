@@ -42,7 +42,7 @@ _MEMBERS: Final = {
 
 
 def tag(reference: str) -> str:
-    """What the order is searched by. A tag has 40 characters, no comma and no case: the reference itself may not fit."""
+    """What the order is searched by. A tag has 40 characters, no comma and no case: the reference may not fit."""
     return f"glopal{hashlib.sha256(reference.encode('utf-8', 'replace')).hexdigest()[:32]}"
 
 
