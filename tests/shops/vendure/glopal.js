@@ -3,7 +3,8 @@
 //
 // `public: false` is not for looks: without it a buyer could set the price of a line through the Shop API.
 
-const { LanguageCode, ShippingCalculator } = require('@vendure/core');
+const { createHash, timingSafeEqual } = require('node:crypto');
+const { LanguageCode, RandomBytesApiKeyStrategy, ShippingCalculator } = require('@vendure/core');
 
 const hidden = { public: false, nullable: true };
 
@@ -40,4 +41,15 @@ const shippingCalculator = new ShippingCalculator({
       : undefined, // not offered to anybody else
 });
 
-module.exports = { customFields, priceStrategy, shippingCalculator };
+// Optional. Vendure hashes API keys as slowly as passwords, 0.3 s on every call. A key of 32 random bytes cannot be
+// guessed, so a quick hash is enough. Keys that were made before have to be made anew.
+const digest = (text) => createHash('sha256').update(text).digest();
+const apiKeyStrategy = new RandomBytesApiKeyStrategy({
+  hashingStrategy: {
+    hash: async (key) => digest(key).toString('hex'),
+    check: async (key, hash) => hash.length === 64 && timingSafeEqual(digest(key), Buffer.from(hash, 'hex')),
+  },
+  lastUsedAtUpdateInterval: '1 minute',
+});
+
+module.exports = { customFields, priceStrategy, shippingCalculator, apiKeyStrategy };

@@ -1,4 +1,7 @@
-// Makes the tables and what the tests need, and prints one line of JSON: the key of the connector.
+// Makes the tables and what the tests need; writes to SEED_FILE the key of the connector and the way in of the tests.
+
+process.env.SEEDING = '1';
+const { writeFileSync } = require('node:fs');
 
 const { bootstrap } = require('@vendure/core');
 const { populateInitialData } = require('@vendure/core/cli');
@@ -20,7 +23,7 @@ async function main() {
     paymentMethods: [],
     collections: [],
   });
-  const ask = caller(`http://127.0.0.1:${config.apiOptions.port}/admin-api`);
+  const ask = caller(`${await app.getUrl()}/admin-api`);
   const login = 'mutation ($u: String!, $p: String!) { login(username: $u, password: $p) { __typename } }';
   const { identifier, password } = config.authOptions.superadminCredentials;
   await ask(login, { u: identifier, p: password });
@@ -45,15 +48,15 @@ async function main() {
     },
   });
   await products(ask);
-  console.log(JSON.stringify({ key: await key(ask) }));
+  const seeded = { key: await key(ask), admin: identifier, password };
+  writeFileSync(process.env.SEED_FILE, JSON.stringify(seeded));
   await app.close();
   process.exit(0);
 }
 
 // Prices of the catalogue are odd on purpose: none of them may show in an order of ours.
 async function products(ask) {
-  const goods = JSON.parse(process.env.GOODS ?? '{}');
-  const known = { 'WALKER-42': 500, 'WALKER-43': 500, SCARCE: 3, 'GLOPAL-CHARGES': null, ...goods };
+  const known = { 'MUG-01': 5000, 'WALKER-42': 5000, SCARCE: 3, 'GLOPAL-CHARGES': null };
   const sizes = Object.entries(known);
   const { createProduct } = await ask(
     `mutation ($i: CreateProductInput!) { createProduct(input: $i) { id } }`,
