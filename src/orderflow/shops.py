@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from orderflow.config import ShopKind, ShopSettings
-from orderflow.connectors import Capabilities, Connector
+from orderflow.config import ShopKind, ShopSettings, VendureSettings
+from orderflow.connectors import Capabilities, Connector, Consistency
 from orderflow.connectors.shop import Shop
+from orderflow.connectors.vendure import Vendure
 from orderflow.glopal.mapping import Mapping
 
 
@@ -29,6 +30,22 @@ def _contract(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: floa
     return Shop(shop.base_url, key, mapping, able, total_seconds=call_seconds)
 
 
+def _vendure(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: float) -> Connector:
+    able = Capabilities(unique_reference=True, look_up=Consistency.STRONG, settle_window=shop.settle_seconds)
+    names = shop.vendure or VendureSettings()
+    return Vendure(
+        shop.base_url,
+        key,
+        mapping,
+        able,
+        shipping_method=names.shipping_method,
+        payment_method=names.payment_method,
+        charges_sku=names.charges_sku,
+        total_seconds=call_seconds,
+    )
+
+
 _MAKERS: Final[dict[ShopKind, _Maker]] = {
     ShopKind.CONTRACT: _contract,
+    ShopKind.VENDURE: _vendure,
 }

@@ -29,10 +29,10 @@ from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
+from tests.store.proxy import proxy
 
 from orderflow.domain.events import ShopState
 from orderflow.store import embedded
-from tests.store.proxy import proxy
 
 ROOT: Final = Path(__file__).parents[2]
 HOME: Final = Path(os.environ.get("ORDERFLOW_SHOPS", ROOT / "build" / "shops"))

@@ -22,6 +22,7 @@ from orderflow.config.shape import (
     ShopKind,
     ShopSettings,
     StoreSettings,
+    VendureSettings,
     WindowSettings,
 )
 from orderflow.domain.policy import ImportCurrency, StorePolicy
@@ -36,6 +37,7 @@ __all__ = [
     "ShopKind",
     "ShopSettings",
     "StoreSettings",
+    "VendureSettings",
     "WindowSettings",
     "data_dir",
     "database_url",

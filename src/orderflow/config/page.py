@@ -14,7 +14,15 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.keys import Key, Kind, keys_of
-from orderflow.config.shape import GlopalSettings, SealSettings, Settings, ShopSettings, StoreSettings, WindowSettings
+from orderflow.config.shape import (
+    GlopalSettings,
+    SealSettings,
+    Settings,
+    ShopSettings,
+    StoreSettings,
+    VendureSettings,
+    WindowSettings,
+)
 
 TABLES: Final[Mapping[str, type[Struct]]] = {
     "": Settings,
@@ -23,6 +31,7 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
     "stores.acme": StoreSettings,
     "stores.acme.glopal": GlopalSettings,
     "stores.acme.shop": ShopSettings,
+    "stores.acme.shop.vendure": VendureSettings,
 }
 """Every table by its name, in the order of an example file; a store stands for all."""
 

@@ -67,6 +67,18 @@ class ShopKind(StrEnum):
     """What a shop speaks."""
 
     CONTRACT = "contract"
+    VENDURE = "vendure"
+
+
+class VendureSettings(Struct, frozen=True):
+    """What a Vendure calls things; for `kind = "vendure"`."""
+
+    shipping_method: Annotated[str, _is("code of the shipping method that the orders get", min_length=1)] = "glopal"
+    payment_method: Annotated[str, _is("what the payment of an order is called", min_length=1)] = "glopal"
+    charges_sku: Annotated[
+        str | None,
+        _is("variant whose lines hold tax, duty, fees, discount and rounding", "GLOPAL-CHARGES", min_length=1),
+    ] = None
 
 
 class ShopSettings(Struct, frozen=True):
@@ -78,10 +90,15 @@ class ShopSettings(Struct, frozen=True):
     ]
     key: Annotated[Secret, _is("sent as `Authorization: Bearer`; a secret", '{ file = "shop.key" }')]
     kind: Annotated[
-        ShopKind, _is("what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md)")
+        ShopKind,
+        _is(
+            "what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md), or the admin API of "
+            "[Vendure](../how-to/connect-vendure.md)"
+        ),
     ] = ShopKind.CONTRACT
     unique_reference: Annotated[bool, _is("the shop refuses a second order with the same reference")] = False
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
+    vendure: Annotated[VendureSettings | None, _is("what a Vendure calls things")] = None
 
 
 class StoreSettings(Struct, frozen=True):

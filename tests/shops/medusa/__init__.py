@@ -11,8 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from orderflow.domain.events import ShopState
 from tests.shops.bring_up import Recipe, Row
+
+from orderflow.domain.events import ShopState
 
 _CLI: Final = "node_modules/@medusajs/cli/cli.js"
 _PAGE: Final = 200

@@ -7,7 +7,13 @@ const { bootstrap } = require('@vendure/core');
 const { populateInitialData } = require('@vendure/core/cli');
 const { config } = require('./config');
 
-const COUNTRIES = { DE: 'Germany', FR: 'France', ES: 'Spain', GB: 'United Kingdom', US: 'United States', JP: 'Japan' };
+const COUNTRIES = { DE: 'Germany', ES: 'Spain', FR: 'France', GB: 'Britain', IE: 'Ireland', JP: 'Japan', NO: 'Norway' };
+const CURRENCIES = ['GBP', 'EUR', 'JPY', 'NOK', 'USD'];
+// SKU -> stock; null is not counted.
+const GOODS = {
+  'WALKER-42': 50000, 'WALKER-43': 50000, 'SCARF-RED': 50000, 'MUG-01': 50000, 'TENT-2P': 50000,
+  SCARCE: 3, TWICE: 50000, 'GLOPAL-CHARGES': null,
+};
 const RIGHTS = [
   'ReadOrder', 'CreateOrder', 'UpdateOrder', 'DeleteOrder', 'ReadCatalog', 'ReadShippingMethod', 'ReadCustomer',
 ];
@@ -33,7 +39,7 @@ async function main() {
     i: {
       id: activeChannel.id,
       defaultCurrencyCode: 'GBP',
-      availableCurrencyCodes: ['GBP', 'EUR', 'JPY'],
+      availableCurrencyCodes: CURRENCIES,
       pricesIncludeTax: true,
       trackInventory: true,
     },
@@ -56,8 +62,7 @@ async function main() {
 
 // Prices of the catalogue are odd on purpose: none of them may show in an order of ours.
 async function products(ask) {
-  const known = { 'MUG-01': 5000, 'WALKER-42': 5000, SCARCE: 3, 'GLOPAL-CHARGES': null };
-  const sizes = Object.entries(known);
+  const sizes = Object.entries(GOODS);
   const { createProduct } = await ask(
     `mutation ($i: CreateProductInput!) { createProduct(input: $i) { id } }`,
     { i: { enabled: true, translations: [{ languageCode: 'en', name: 'Walker', slug: 'walker', description: '' }] } },
@@ -82,7 +87,7 @@ async function products(ask) {
       productId: createProduct.id,
       sku,
       optionIds: [options[sku.toLowerCase()]],
-      prices: ['GBP', 'EUR', 'JPY'].map((currencyCode) => ({ currencyCode, price: 31337 })),
+      prices: CURRENCIES.map((currencyCode) => ({ currencyCode, price: 31337 })),
       stockOnHand: stock ?? 0,
       trackInventory: stock === null ? 'FALSE' : 'TRUE',
       translations: [{ languageCode: 'en', name: sku }],
