@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from orderflow.config import ShopKind, ShopSettings, VendureSettings
+from orderflow.config import ShopKind, ShopSettings
 from orderflow.connectors import Capabilities, Connector, Consistency
 from orderflow.connectors.shop import Shop
 from orderflow.connectors.vendure import Vendure
@@ -32,7 +32,7 @@ def _contract(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: floa
 
 def _vendure(shop: ShopSettings, key: str, mapping: Mapping, call_seconds: float) -> Connector:
     able = Capabilities(unique_reference=True, look_up=Consistency.STRONG, settle_window=shop.settle_seconds)
-    names = shop.vendure or VendureSettings()
+    names = shop.vendure
     return Vendure(
         shop.base_url,
         key,

@@ -57,6 +57,10 @@ def test_all_mistakes_at_once(home):
         ({"glopal": 'events = "a"'}, 'stores.acme.glopal.events: got the text "a", expected a list of texts'),
         ({"glopal": "events = [1]"}, "stores.acme.glopal.events: got a list, expected a list of texts"),
         ({"glopal": 'store_id = ""'}, 'stores.acme.glopal.store_id: got the text "", expected a text'),
+        (
+            {"more": 'kind = "medusa"\nmedusa = { region_id = "reg_1", sales_channel_id = "sc_1" }'},
+            'stores.acme.shop.medusa.shipping_option_id: is missing: kind = "medusa" needs it',
+        ),
         ({"glopal": "routes = 3"}, "stores.acme.glopal.routes: got 3, expected a table"),
         (
             {"store": "effects_from = 2026-01-01T00:00:00"},
@@ -224,7 +228,7 @@ def test_whatever_is_given_is_read_or_refused(data):
     place = data.draw(st.sampled_from(list(TABLES)))
     table = raw
     for name in place.split(".") if place else ():
-        table = table[name]
+        table = table.setdefault(name, {})
     key = data.draw(st.sampled_from(list(keys_of(TABLES[place]))) | st.text())
     table[key] = data.draw(anything)
     settings, mistakes = checked(Given(raw))

@@ -19,11 +19,13 @@ def test_the_example_is_a_settings_file_of_defaults(home):
 
 def test_every_line_of_the_example_can_be_used(home):
     """What is commented out is a setting, too: its default, or an example that is taken."""
-    home.path.write_text(re.sub(r"(?m)^#(\w+ = )", r"\1", example()))
+    home.path.write_text(re.sub(r"(?m)^#(\w+ = |\[)", r"\1", example()))
     assert home.mistakes() == ()
     data = tomllib.loads(home.path.read_text())["stores"]["acme"]
     assert set(data) == set(keys_of(TABLES["stores.acme"]))
     assert set(data["glopal"]) == set(keys_of(TABLES["stores.acme.glopal"]))
+    assert set(data["shop"]) == set(keys_of(TABLES["stores.acme.shop"]))
+    assert set(data["shop"]["medusa"]) == set(keys_of(TABLES["stores.acme.shop.medusa"]))
 
 
 def test_the_reference_has_every_key():

@@ -72,7 +72,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Running:
-    """A shop that runs. `settings`: the members of `[stores.X.shop]` but address and key; `seeded`: what the seed wrote.
+    """A shop that runs. `settings`: the members of `[stores.X.shop]` but address and key; `seeded`: what the seed told.
 
     `stop` lets it end; `die` is kill -9; `start` brings it back at the same address, with the same database.
     """
@@ -145,7 +145,7 @@ def _installed(recipe: Recipe) -> Path:
 
 
 def _template(recipe: Recipe, home: Path, server_url: str, door_url: str) -> tuple[str, dict[str, Any]]:
-    """The database that every shop of this kind begins with, seeded if the files are others, and what its seed wrote."""
+    """The database that every shop of this kind begins with, seeded if its files are others, and what its seed told."""
     files = sorted(one for one in recipe.folder.rglob("*") if one.suffix in {".js", ".json"})
     name = f"{recipe.kind}-seeded-{_digest(*files)[:12]}"
     told = home / f"{name}.json"

@@ -17,6 +17,7 @@ from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.secret import Secret
 from orderflow.config.shape import (
     GlopalSettings,
+    MedusaSettings,
     SealSettings,
     Settings,
     ShopKind,
@@ -30,6 +31,7 @@ from orderflow.domain.policy import ImportCurrency, StorePolicy
 __all__ = [
     "ConfigError",
     "GlopalSettings",
+    "MedusaSettings",
     "Reading",
     "SealSettings",
     "Secret",

@@ -6,6 +6,7 @@ It never reads a setting of anybody.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from msgspec import Struct
 from orderflow.config.keys import Key, Kind, keys_of
 from orderflow.config.shape import (
     GlopalSettings,
+    MedusaSettings,
     SealSettings,
     Settings,
     ShopSettings,
@@ -31,11 +33,16 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
     "stores.acme": StoreSettings,
     "stores.acme.glopal": GlopalSettings,
     "stores.acme.shop": ShopSettings,
+    "stores.acme.shop.medusa": MedusaSettings,
     "stores.acme.shop.vendure": VendureSettings,
 }
 """Every table by its name, in the order of an example file; a store stands for all."""
 
+_RARE: Final = frozenset({"stores.acme.shop.medusa", "stores.acme.shop.vendure"})
+"""Tables that most settings files do without: the example shows them commented out."""
+
 _WIDTH: Final = 110
+_LINK: Final = re.compile(r"\[([^]]+)\]\(\.\./([^)]+)\)")
 _HEAD: Final = """\
 # Settings of orderflow. What is commented out shows a default or an example; all else is required.
 # Each key has a twin in the environment that wins, such as ORDERFLOW_STORES__ACME__GLOPAL__BASE_URL.
@@ -50,8 +57,10 @@ def example() -> str:
 
 
 def _table(name: str, table: type[Struct]) -> Iterator[str]:
+    if name in _RARE:
+        yield from (f"# {line}" for line in _wrapped(_plain((table.__doc__ or "").strip())))
     if name:
-        yield f"[{name}]"
+        yield f"{'#' if name in _RARE else ''}[{name}]"
     for key in _singles(table):
         yield from (f"# {line}" for line in _wrapped(_plain(key.about)))
         given = key.required or key.name in _USUAL
@@ -122,7 +131,8 @@ def written(value: object) -> str:
 
 def _plain(text: str) -> str:
     """Without the marks of Markdown."""
-    return text.replace("[assumed](glopal-assumptions.md)", "docs/reference/glopal-assumptions.md").replace("`", "")
+    text = text.replace("[assumed](glopal-assumptions.md)", "docs/reference/glopal-assumptions.md")
+    return _LINK.sub(r"\1 (docs/\2)", text).replace("`", "")
 
 
 def _wrapped(text: str) -> list[str]:

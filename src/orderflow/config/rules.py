@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from orderflow.config.secret import Secret, exposed
-from orderflow.config.shape import SealSettings, Settings, StoreSettings, WindowSettings
+from orderflow.config.shape import SealSettings, Settings, ShopKind, ShopSettings, StoreSettings, WindowSettings
 from orderflow.domain.policy import ImportCurrency, Mode
 from orderflow.store.durability import RISKS
 
@@ -42,6 +42,10 @@ def broken(place: str, table: Struct) -> Iterator[str]:
         case StoreSettings(import_currency=ImportCurrency.BASE, base_currency=base):
             if base is None:
                 yield f'{place}.base_currency: is missing: import_currency = "base" needs the store\'s own, such as EUR'
+        case ShopSettings(kind=ShopKind.MEDUSA, medusa=medusa):
+            for name in ("region_id", "sales_channel_id", "shipping_option_id"):
+                if getattr(medusa, name) is None:
+                    yield f'{place}.medusa.{name}: is missing: kind = "medusa" needs it'
         case Secret(env, file):
             if (env is None) == (file is None):
                 yield f"{place}: give either env (a variable's name) or file (a path)"

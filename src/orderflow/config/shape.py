@@ -67,11 +67,33 @@ class ShopKind(StrEnum):
     """What a shop speaks."""
 
     CONTRACT = "contract"
+    MEDUSA = "medusa"
     VENDURE = "vendure"
 
 
+class MedusaSettings(Struct, frozen=True):
+    """What a Medusa needs to know of an order beyond the order itself. For `kind = "medusa"` only."""
+
+    region_id: Annotated[str | None, _is("the region of its orders; required", "reg_01J", min_length=1)] = None
+    sales_channel_id: Annotated[
+        str | None, _is("the channel that they come through and that has the stock; required", "sc_01J", min_length=1)
+    ] = None
+    shipping_option_id: Annotated[
+        str | None, _is("the option that their shipping is booked on; required", "so_01J", min_length=1)
+    ] = None
+    variants: Annotated[
+        Path | None,
+        _is(
+            'a file of lines such as `"SKU-1" = "variant_01J"`, for orders whose lines name no variant', "variants.toml"
+        ),
+    ] = None
+    look_back_days: Annotated[
+        float, _is("without `unique_reference`, a look-up reads all orders made within this time", gt=0, le=365)
+    ] = 3.0
+
+
 class VendureSettings(Struct, frozen=True):
-    """What a Vendure calls things; for `kind = "vendure"`."""
+    """What a Vendure calls things. For `kind = "vendure"` only."""
 
     shipping_method: Annotated[str, _is("code of the shipping method that the orders get", min_length=1)] = "glopal"
     payment_method: Annotated[str, _is("what the payment of an order is called", min_length=1)] = "glopal"
@@ -88,17 +110,19 @@ class ShopSettings(Struct, frozen=True):
         str,
         _is("where the shop is served; http:// only on this machine", "https://shop.example.com/api", extra=_ADDRESS),
     ]
-    key: Annotated[Secret, _is("sent as `Authorization: Bearer`; a secret", '{ file = "shop.key" }')]
+    key: Annotated[Secret, _is("what the shop knows us by; a secret", '{ file = "shop.key" }')]
     kind: Annotated[
         ShopKind,
         _is(
-            "what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md), or the admin API of "
-            "[Vendure](../how-to/connect-vendure.md)"
+            "what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md) · "
+            "[`medusa`](../how-to/connect-medusa.md) · "
+            "[`vendure`](../how-to/connect-vendure.md)"
         ),
     ] = ShopKind.CONTRACT
     unique_reference: Annotated[bool, _is("the shop refuses a second order with the same reference")] = False
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
-    vendure: Annotated[VendureSettings | None, _is("what a Vendure calls things")] = None
+    medusa: Annotated[MedusaSettings, _is('more of a Medusa, for `kind = "medusa"`')] = MedusaSettings()
+    vendure: Annotated[VendureSettings, _is('more of a Vendure, for `kind = "vendure"`')] = VendureSettings()
 
 
 class StoreSettings(Struct, frozen=True):

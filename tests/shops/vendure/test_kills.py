@@ -141,7 +141,7 @@ def test_a_promotion(shop: Running, before_vendure: Callable[..., Stage], connec
         assert row["state"] == "PaymentSettled", after
         assert is_right(it, order_id, row), after
         assert [payment["state"] for payment in row["payments"]] == ["Settled"], after
-        assert it.at_glopal(order_id).external == (row["id"], row["code"]), after
+        assert it.at_glopal(order_id).ids == (row["id"], row["code"]), after
     assert after == 4
 
 
