@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from orderflow.domain.events import Effect, Ids, ShopState, Sighting
 from orderflow.glopal.details import Details
@@ -220,4 +221,13 @@ class ShopConnector(Connector, Protocol):
 
     def view(self, shop_id: str) -> Viewed:
         """The shop order with this id, whole. `Missing` only in the shop's own words for a deleted one."""
+        ...
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """A connector whose drafts take several calls, and begin with one that cannot carry our reference."""
+
+    def sweep(self, older_than: timedelta) -> int:
+        """Delete what was created so long ago and is still empty and without any reference; how many. Never raises."""
         ...
