@@ -23,6 +23,7 @@ from orderflow.desk.alerts import Alerting
 from orderflow.intake import Feed
 from orderflow.projections import Projection, Reader, catch_up, planner
 from orderflow.projections.planner import Planner
+from orderflow.relay import strays
 from orderflow.relay.crew import Crew
 from orderflow.store.bell import Bell, Topic
 from orderflow.store.connect import named, transact
@@ -45,6 +46,7 @@ def work(app: App, stop: threading.Event) -> None:
         ("reader", _reader(app, bell, stop)),
         ("sweep", _sweeper(app, bell, stop)),
         ("recovery", _watcher(app, stop)),
+        ("strays", _tidier(app, stop)),
         *((f"pull {name}", _puller(app, feed, bell, stop)) for name, feed in app.feeds.items()),
         ("relay", crew.turn),
         *([("reconcile", _reconciler(app, bell, stop))] if app.reconcile_every else []),
@@ -128,6 +130,19 @@ def _sweeper(app: App, bell: Bell, stop: threading.Event) -> Callable[[], None]:
 
 def _sweep(app: App, store: str, after: str, conn: sa.Connection) -> str | None:
     return planner.sweep(conn, store, app.policy(store), after)
+
+
+_TIDY_SECONDS: Final = 900.0
+
+
+def _tidier(app: App, stop: threading.Event) -> Callable[[], None]:
+    """Now and then delete what dead workers left in a shop and nobody would ever find."""
+
+    def turn() -> None:
+        if not stop.wait(_TIDY_SECONDS) and (swept := strays.sweep(app.relay())):
+            _log.info("%d empty drafts deleted that were created and never filled", swept)
+
+    return turn
 
 
 def _puller(app: App, feed: Feed, bell: Bell, stop: threading.Event) -> Callable[[], None]:

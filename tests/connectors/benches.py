@@ -73,9 +73,9 @@ class Bench:
         else:
             self.faults.script("refused", times=1000)
 
-    def script(self, kind: str) -> None:
-        """The next request gets this fault."""
-        self.faults.script(Fault(kind, delay=timedelta(0)))  # type: ignore[arg-type]
+    def script(self, kind: str, where: Callable[[Request], bool] | None = None) -> None:
+        """The next request, or the next of this kind, gets this fault."""
+        self.faults.script(Fault(kind, delay=timedelta(0)), where=where)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

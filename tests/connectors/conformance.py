@@ -29,7 +29,7 @@ from orderflow.connectors import (
     Unreadable,
 )
 from orderflow.domain.events import Effect
-from orderflow.sandbox import App, Response
+from orderflow.sandbox import App, Request, Response
 
 from .benches import Bench, bench, blurt, drip
 
@@ -53,6 +53,7 @@ class Rig:
     `task` is a write that the fake executes; `executed` counts those it has executed, ever. `seen(sight, result)` says
     whether a look-up shows what the delivered result did. `repeatable`: sent twice, it is executed once and answered
     alike. `elsewhere` is an answer to a look-up that shows somebody else's order. `personal` are texts of the buyer.
+    `writes` tells the request that makes the difference, of a connector that reads before it writes.
     """
 
     app: App
@@ -64,6 +65,7 @@ class Rig:
     repeatable: bool
     elsewhere: bytes
     personal: tuple[str, ...]
+    writes: Callable[[Request], bool] = lambda _request: True
 
     @property
     def subject(self) -> Subject:
@@ -284,7 +286,7 @@ class Conformance:
     @pytest.mark.parametrize(("fault", "executed"), [("cut_before", 0), ("cut_after", 1), ("error_after", 1)])
     def test_lost_replies(self, rig: Rig, stage: Stage, fault: str, executed: int) -> None:
         before = rig.executed()
-        stage.bench.script(fault)
+        stage.bench.script(fault, rig.writes)
         result = stage.send()
         assert isinstance(result, Unknown), result
         assert rig.executed() == before + executed

@@ -5,8 +5,9 @@ import socket
 import pytest
 from tests.shops.bring_up import Recipe, running
 from tests.shops.medusa import MEDUSA
+from tests.shops.vendure import VENDURE
 
-RECIPES = [MEDUSA]
+RECIPES = [MEDUSA, VENDURE]
 
 pytestmark = [pytest.mark.real_shop, pytest.mark.timeout(900)]
 

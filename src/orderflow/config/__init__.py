@@ -30,6 +30,7 @@ from orderflow.config.shape import (
     ShopKind,
     ShopSettings,
     StoreSettings,
+    VendureSettings,
     WindowSettings,
 )
 from orderflow.desk.rules import BUILT_IN, Rule
@@ -54,6 +55,7 @@ __all__ = [
     "ShopSettings",
     "ShopifySettings",
     "StoreSettings",
+    "VendureSettings",
     "WindowSettings",
     "alert_rules",
     "data_dir",

@@ -28,6 +28,7 @@ from orderflow.config.shape import (
     ShopifySettings,
     ShopSettings,
     StoreSettings,
+    VendureSettings,
     WindowSettings,
 )
 
@@ -44,12 +45,13 @@ TABLES: Final[Mapping[str, type[Struct]]] = {
     "stores.acme.shop": ShopSettings,
     "stores.acme.shop.pace": PaceSettings,
     "stores.acme.shop.medusa": MedusaSettings,
+    "stores.acme.shop.vendure": VendureSettings,
     "stores.acme.shop.shopify": ShopifySettings,
     "stores.acme.age_limits": AgeLimitSettings,
 }
 """Every table by its name, in the order of an example file; a store stands for all."""
 
-_RARE: Final = frozenset({"stores.acme.shop.medusa", "stores.acme.shop.shopify"})
+_RARE: Final = frozenset({"stores.acme.shop.medusa", "stores.acme.shop.vendure", "stores.acme.shop.shopify"})
 """Tables that most settings files do without: the example shows them commented out."""
 
 _WIDTH: Final = 110

@@ -80,6 +80,7 @@ class ShopKind(StrEnum):
 
     CONTRACT = "contract"
     MEDUSA = "medusa"
+    VENDURE = "vendure"
     SHOPIFY = "shopify"
 
 
@@ -102,6 +103,17 @@ class MedusaSettings(Struct, frozen=True):
     look_back_days: Annotated[
         float, _is("without `unique_reference`, a look-up reads all orders made within this time", gt=0, le=365)
     ] = 3.0
+
+
+class VendureSettings(Struct, frozen=True):
+    """What a Vendure calls things. For `kind = "vendure"` only."""
+
+    shipping_method: Annotated[str, _is("code of the shipping method that the orders get", min_length=1)] = "glopal"
+    payment_method: Annotated[str, _is("what the payment of an order is called", min_length=1)] = "glopal"
+    charges_sku: Annotated[
+        str | None,
+        _is("variant whose lines hold tax, duty, fees, discount and rounding", "GLOPAL-CHARGES", min_length=1),
+    ] = None
 
 
 class ShopifySettings(Struct, frozen=True):
@@ -130,6 +142,7 @@ class ShopSettings(Struct, frozen=True):
         _is(
             "what the shop speaks: the [generic contract](../how-to/read-the-shop-contract.md) · "
             "[`medusa`](../how-to/connect-medusa.md) · "
+            "[`vendure`](../how-to/connect-vendure.md) · "
             "[`shopify`](../how-to/connect-shopify.md)"
         ),
     ] = ShopKind.CONTRACT
@@ -137,6 +150,7 @@ class ShopSettings(Struct, frozen=True):
     settle_seconds: Annotated[float, _is("how long after a call a look-up may still not show it", gt=0, le=3600)] = 15.0
     pace: Annotated[PaceSettings, _is("how fast the shop is called")] = PaceSettings()
     medusa: Annotated[MedusaSettings, _is('more of a Medusa, for `kind = "medusa"`')] = MedusaSettings()
+    vendure: Annotated[VendureSettings, _is('more of a Vendure, for `kind = "vendure"`')] = VendureSettings()
     shopify: Annotated[ShopifySettings, _is('more of a Shopify store, for `kind = "shopify"`')] = ShopifySettings()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -239,4 +240,13 @@ class ShopConnector(Connector, Protocol):
 
     def view(self, shop_id: str) -> Viewed:
         """The shop order with this id, whole. `Missing` only in the shop's own words for a deleted one."""
+        ...
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """A connector whose drafts take several calls, and begin with one that cannot carry our reference."""
+
+    def sweep(self, older_than: timedelta) -> int:
+        """Delete what was created so long ago and is still empty and without any reference; how many. Never raises."""
         ...

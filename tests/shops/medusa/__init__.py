@@ -21,8 +21,9 @@ _FIELDS: Final = "id,display_id,status,is_draft_order,currency_code,metadata,cre
 
 
 def _settings(seeded: Mapping[str, Any]) -> dict[str, Any]:
-    ids = ("region_id", "sales_channel_id", "shipping_option_id", "variants")
-    return {"kind": "medusa", "unique_reference": True, "medusa": {name: seeded[name] for name in ids}}
+    ids = {name: seeded[name] for name in ("region_id", "sales_channel_id", "shipping_option_id")}
+    more = ids | {"variants": seeded["variants_file"]}
+    return {"kind": "medusa", "unique_reference": True, "medusa": more}
 
 
 def api(base_url: str, key: str, method: str, path: str, body: Any = None) -> Any:

@@ -72,11 +72,15 @@ module.exports.default = async function seed({ container }) {
     api_keys: [{ title: "orderflow", type: "secret", created_by: user.id }],
   })
 
+  const variants = Object.fromEntries(made.flatMap((one) => one.variants.map((variant) => [variant.sku, variant.id])))
+  const lines = Object.entries(variants).map(([sku, id]) => `"${sku}" = "${id}"\n`)
+  fs.writeFileSync(`${process.env.SEED_FILE}.variants.toml`, lines.join(""))
   fs.writeFileSync(process.env.SEED_FILE, JSON.stringify({
     key: key.token,
     region_id: region.id,
     sales_channel_id: channel.id,
     shipping_option_id: option.id,
-    variants: Object.fromEntries(made.flatMap((one) => one.variants.map((variant) => [variant.sku, variant.id]))),
+    variants,
+    variants_file: `${process.env.SEED_FILE}.variants.toml`,
   }))
 }

@@ -1,0 +1,11 @@
+// Serves until it is told to stop.
+
+const { bootstrap, JobQueueService } = require('@vendure/core');
+const { config } = require('./config');
+
+bootstrap(config)
+  .then((app) => app.get(JobQueueService).start())
+  .catch((error) => {
+    console.error(error.message);
+    process.exit(1);
+  });
