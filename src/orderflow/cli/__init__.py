@@ -34,6 +34,10 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]]]] = {
     ),
     "accept": "commanding:accept",
     "cancel": "commanding:cancel",
+    "refund": (
+        "Give money back for shipped orders, and see what was given back. Returns are Glopal's: no call acts on one.",
+        {"make": "refunding:make", "quote": "refunding:quote", "settle": "refunding:settle", "list": "refunding:list_"},
+    ),
     "release": "commanding:release",
     "retry": "commanding:retry",
     "pause": "pausing:pause",

@@ -15,8 +15,11 @@ from orderflow.cli.card import card
 from orderflow.cli.finding import AnyOrder, find
 from orderflow.cli.screen import printed
 
-SECTIONS: Final = ("status", "shop", "waits for", "held", "parked", "under way", "next", "attempts", "around it")
-_OF_SHOW: Final = ("status", "shop", "held", "parked", "under way", "due", "next")
+_AFTER: Final = ("refunds", "quotes", "returns")
+SECTIONS: Final = (
+    *("status", "shop", *_AFTER, "waits for", "held", "parked", "under way", "next", "attempts", "around it"),
+)
+_OF_SHOW: Final = ("status", "shop", *_AFTER, "held", "parked", "under way", "due", "next")
 
 
 def why(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = False) -> None:

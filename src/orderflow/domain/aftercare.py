@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from orderflow.domain.asking import fetch_at, poll_at
+from orderflow.domain.asking import awaited_at, poll_at
 from orderflow.domain.events import Position
 from orderflow.domain.order import Order, Refund, Shown, Slot
 from orderflow.domain.policy import REFUNDABLE, StorePolicy, in_scope
@@ -28,7 +28,7 @@ def after_sale(order: Order, policy: StorePolicy) -> Iterator[Told]:
     if order.status in REFUNDABLE:
         yield from _too_much(order)
     if in_scope(order, policy):
-        silent = fetch_at(order, policy) is None
+        silent = awaited_at(order, policy) is None
         yield from (_unchecked(order) if silent and order.status in REFUNDABLE else ())
         yield from _returns(order, policy, silent=silent)
 
