@@ -49,7 +49,7 @@ def shows(order: Order, *refunds: ShownRefund, total: str = "100", asked_after: 
         currency="EUR",
         total=Decimal(total),
         environment="live",
-        after=AfterSale(refunds=refunds) if refunds else None,
+        aftersale=AfterSale(refunds=refunds) if refunds else None,
     )
     return then(order, shown)
 
@@ -367,6 +367,6 @@ def quotes(order: Order) -> list[str]:
 def test_who_cancelled_and_why_is_kept() -> None:
     """From the newest details; later ones that say nothing take nothing away."""
     ending = Ending("glopal", "fraud_detected")
-    order = then(paid(), replace(answer(paid(), Status.CANCELLED), after=AfterSale(ending=ending)))
+    order = then(paid(), replace(answer(paid(), Status.CANCELLED), aftersale=AfterSale(ending=ending)))
     assert (order.status, order.ending) == (Status.CANCELLED, ending)
     assert then(order, answer(order, Status.CANCELLED)).ending == ending

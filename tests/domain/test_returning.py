@@ -38,7 +38,7 @@ def told(order: Order, step: ReturnStep, return_id: str = "4") -> Order:
 
 def shown(order: Order, *steps: ReturnStep, return_id: str = "4", asked_after: int | None = None) -> Order:
     after = AfterSale(returns=(ShownReturn(return_id, "/".join(steps), steps),))
-    return then(order, replace(answer(order, Status.COMPLETED, asked_after=asked_after), after=after))
+    return then(order, replace(answer(order, Status.COMPLETED, asked_after=asked_after), aftersale=after))
 
 
 def only(order: Order) -> Return:

@@ -23,7 +23,7 @@ from orderflow.domain.due import effects_due
 from orderflow.domain.events import Destination, DetailsFetched, HoldReason, Ids
 from orderflow.domain.order import Hold, Order, Refund, Shown, Slot
 from orderflow.domain.policy import StorePolicy, held
-from orderflow.domain.refunds import elsewhere, left, shown_as, slot_of
+from orderflow.domain.refunds import elsewhere, is_unknown, left, shown_as, slot_of
 from orderflow.domain.waiting import waits
 from orderflow.orders import load
 from orderflow.projections.timeline import summary
@@ -124,7 +124,7 @@ def after_sale(order: Order) -> dict[str, Any]:
 
 def _refund(line: Refund, slot: Slot | None, shown: Shown | None) -> dict[str, Any]:
     """One of ours; `outcome` is told of the attempt under way, too."""
-    under_way = None if slot is None else "unknown" if slot.unknown else "under way"
+    under_way = None if slot is None else "unknown" if is_unknown(slot) else "under way"
     names = ("amount", "currency", "reason", "by", "glopal_amount", "claim", "settled")
     told = {name: getattr(line, name) for name in names}
     at_glopal = shown.refund.refund_id if shown is not None else line.receipt or None

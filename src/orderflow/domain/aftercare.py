@@ -12,7 +12,7 @@ from orderflow.domain.asking import awaited_at, poll_at
 from orderflow.domain.events import Position
 from orderflow.domain.order import Order, Refund, Shown, Slot
 from orderflow.domain.policy import REFUNDABLE, StorePolicy, in_scope
-from orderflow.domain.refunds import candidate, elsewhere, left, slot_of, too_much, unchecked
+from orderflow.domain.refunds import candidate, elsewhere, is_unknown, left, slot_of, too_much, unchecked
 from orderflow.domain.returns import CLOSED
 
 Told = tuple[str, str, Position, tuple[str, ...]]
@@ -46,7 +46,7 @@ def _unknown(order: Order) -> Iterator[Told]:
     """A refund made is not to be told from one made elsewhere, so this one never resolves itself."""
     for line in order.refunds:
         slot = slot_of(order, line)
-        if slot is not None and slot.unknown:
+        if slot is not None and is_unknown(slot):
             yield _settles(order, line, slot)
 
 

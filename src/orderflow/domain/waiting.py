@@ -19,7 +19,7 @@ from orderflow.domain.events import Destination, Effect, HoldReason
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Hold, Order, Phase, Slot
 from orderflow.domain.policy import REFUNDABLE, Mode, StorePolicy, held, in_scope, wants_cancel
-from orderflow.domain.refunds import unchecked
+from orderflow.domain.refunds import is_unknown, unchecked
 from orderflow.domain.returns import CLOSED
 
 
@@ -112,7 +112,7 @@ def _slot(order: Order, policy: StorePolicy, slot: Slot) -> Wait:
         then = f"{more} more may fail before it is parked for you"
         step = f"attempt {slot.attempt + 1} is sent"
         return Wait(On.WORKER, f"the next try of {slot.effect}", then, step, slot.again_at)
-    if not slot.unknown:
+    if not slot.unknown and not (slot.effect is Effect.REFUND and is_unknown(slot)):
         then = "without one, a look-up tells what became of it"
         return Wait(there, f"the reply to {named}", then, "it must have left", slot.send_by)
     if slot.effect is Effect.REFUND:
