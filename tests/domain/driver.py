@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
 from orderflow.domain.conclusions import conclude, not_executed, still_wanted
@@ -27,6 +28,7 @@ from orderflow.domain.events import (
     LookedUp,
     Position,
     Recorded,
+    RefundQuoted,
     Reported,
     ShopState,
     Sighting,
@@ -261,6 +263,8 @@ class Driver:
             self.fetch()
         elif due.effect is Effect.REAP:
             self._look_at_shop(due.effect, due.generation, 1)
+        elif due.effect is Effect.QUOTE:
+            self.record(RefundQuoted(due.target, Decimal(1), Decimal(0), "EUR"))
         else:
             self._write(due)
 

@@ -104,7 +104,7 @@ def details(times: SearchStrategy[datetime] = WILD) -> SearchStrategy[DetailsFet
         basis=WORDS,
         unmapped=st.sampled_from([(), (), ("country",)]),
         money=st.sampled_from([None, None, "sum differs"]),
-        after=st.none() | after_sales(times),
+        aftersale=st.none() | after_sales(times),
     )
 
 

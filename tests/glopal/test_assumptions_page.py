@@ -7,14 +7,14 @@ import pytest
 
 from orderflow.glopal.coverage import KNOWN
 from orderflow.glopal.jsontext import canonical
-from orderflow.glopal.mapping import ADDRESS, CUSTOMER, LineMapping, Mapping
+from orderflow.glopal.mapping import ADDRESS, CUSTOMER, TABLES, Mapping
 from orderflow.glopal.routes import READS, ROUTES, Source
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "reference" / "glopal-assumptions.md").read_text()
 HOW_TO = (DOCS / "how-to" / "map-order-details.md").read_text()
-FIELDS = [one.name for one in fields(Mapping) if one.name != "line"]
-FIELDS += [f"line.{one.name}" for one in fields(LineMapping)]
+FIELDS = [one.name for one in fields(Mapping) if one.name not in TABLES]
+FIELDS += [f"{table}.{one.name}" for table, kind in TABLES.items() for one in fields(kind)]
 
 
 @pytest.mark.parametrize("operation", ROUTES)
@@ -34,8 +34,8 @@ def test_every_call_is_named(operation: str) -> None:
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_is_named_with_its_place(name: str) -> None:
-    line, _, inner = name.rpartition(".")
-    place = getattr(Mapping().line if line else Mapping(), inner)
+    table, _, inner = name.rpartition(".")
+    place = getattr(getattr(Mapping(), table) if table else Mapping(), inner)
     row = next(line for line in PAGE.splitlines() if line.startswith("| `") and f"`{name}`" in line)
     assert not place or f"`{place}`" in row
     assert f"`{name}`" in HOW_TO

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from orderflow.glopal.details import Details, read_details, read_order
 from orderflow.glopal.jsontext import amount, money
 from orderflow.glopal.mapping import Mapping
-from orderflow.glopal.money import Base, converted, in_base, parts, read_base, smallest_unit
+from orderflow.glopal.money import Base, converted, in_base, money_problem, parts, read_base, smallest_unit
 from orderflow.glopal.shop_order import Line, ShopOrder
 
 from .test_details import ORDER, raw
@@ -116,6 +116,58 @@ def test_a_long_decimal_loses_nothing_on_the_way(value: Decimal, rate: Decimal) 
 def test_converted(value: str, currency: str, rate: str, made: str) -> None:
     """Examples, to the digit."""
     assert money(converted(Decimal(value), Base(currency, Decimal(rate)))) == made
+
+
+@pytest.mark.parametrize(
+    ("decimals", "currencies"),
+    [
+        (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+        (2, "AUD BRL CAD CHF CNY CZK DKK EUR GBP HKD HUF ILS INR MGA MRU MXN NOK NZD PLN SEK SGD TRY TWD USD ZAR"),
+        (3, "BHD IQD JOD KWD LYD OMR TND"),
+        (4, "CLF UYW"),
+    ],
+)
+def test_smallest_units_are_those_of_iso_4217(decimals: int, currencies: str) -> None:
+    """Written a second time, from the standard's list of minor units."""
+    assert {smallest_unit(currency) for currency in currencies.split()} == {Decimal(1).scaleb(-decimals)}
+
+
+@given(st.integers(1, 10**20).map(lambda n: Decimal(n).scaleb(-16)), LONG)
+def test_a_rate_with_more_decimals_than_glopal_names_is_taken_as_it_came(rate: Decimal, value: Decimal) -> None:
+    """Nine and more: nothing of it is cut off."""
+    read_rate = read_base({"exchange_rates": {"USD": {"rate": rate}}}, "EUR", "USD")
+    assert read_rate == Base("USD", rate)
+    exact, unit = Fraction(value) / Fraction(rate), Fraction(1, 100)
+    assert abs(Fraction(converted(value, Base("USD", rate))) - exact) <= unit / 2
+
+
+@given(orders(), st.sampled_from(["EUR", "JPY", "KWD", "CLF"]), st.integers(-5000, 5000))
+def test_a_sum_that_does_not_hold_is_named(order: ShopOrder, currency: str, thousandths: int) -> None:
+    """More than one smallest unit off is a problem, however small that is; a negative total always. So a hold."""
+    unit = smallest_unit(currency)
+    with localcontext(prec=200):
+        off = unit * thousandths / 1000
+        wrong = replace(order, currency=currency, total=order.total + off)
+    found = money_problem(wrong)
+    assert (found is None) is (abs(off) <= unit and wrong.total >= 0)
+
+
+@pytest.mark.parametrize(
+    ("currency", "price", "total", "holds"),
+    [
+        ("JPY", "1234.567", "2469.134", True),  # three decimals in a currency without any: as they came
+        ("JPY", "1234.567", "2469", True),  # within one yen
+        ("JPY", "1234.567", "2471", False),
+        ("KWD", "1.995", "3.990", True),  # a charm price
+        ("KWD", "1.995", "3.992", False),  # two thousandths are two units of a dinar
+        ("EUR", "19.99", "39.98", True),
+        ("EUR", "19.99", "40.00", False),
+        ("CLF", "0.00015", "0.0003", True),
+    ],
+)
+def test_whether_it_adds_up(currency: str, price: str, total: str, holds: Any) -> None:
+    order = ShopOrder(currency, (Line("A", None, 2, Decimal(price)),), Decimal(total))
+    assert (money_problem(order) is None) is holds
 
 
 def test_what_three_thirds_miss_is_stated() -> None:

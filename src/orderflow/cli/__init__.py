@@ -59,6 +59,10 @@ _COMMANDS: Final[dict[str, str | tuple[str, dict[str, str]] | tuple[str, dict[st
     "reconcile": "reconciling:reconcile",
     "accept": "commanding:accept",
     "cancel": "commanding:cancel",
+    "refund": (
+        "Give money back for shipped orders, and see what was given back. Returns are Glopal's: no call acts on one.",
+        {"make": "refunding:make", "quote": "refunding:quote", "settle": "refunding:settle", "list": "refunding:list_"},
+    ),
     "release": "commanding:release",
     "retry": "commanding:retry",
     "pause": "pausing:pause",

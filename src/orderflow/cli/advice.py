@@ -20,7 +20,7 @@ class Helped(Protocol):
 
 
 def command_lines(one: Helped, store: str, order_id: str, command: str = "orderflow") -> Iterator[str]:
-    """What to type; `command` is how orderflow was called. What only Glopal's own pages offer is said in words."""
+    """What to type; `command` is how orderflow was called."""
     order = shlex.quote(f"{store}/{order_id}")
     for wanted in one.commands:
         verb, _, rest = wanted.partition(" ")
@@ -34,6 +34,9 @@ def command_lines(one: Helped, store: str, order_id: str, command: str = "orderf
             case "reconcile":
                 yield f"{command} reconcile {shlex.quote(store)} {shlex.quote(order_id)}"
             case "refund":
-                yield "(refund the buyer in Glopal's Merchant Account)"
+                yield f'{command} refund make {order} --amount "..." --reason "..."'
+            case "settle":
+                name, _, answer = rest.rpartition(" ")
+                yield f'{command} refund settle {order} {shlex.quote(name)} {answer} --why "..."'
             case _:
                 yield f"{command} {verb} {order} {rest}".rstrip()

@@ -25,8 +25,9 @@ from orderflow.domain.attention import Attention, attention
 from orderflow.domain.cases import Case
 from orderflow.domain.due import effects_due
 from orderflow.domain.events import Destination, DetailsFetched, HoldReason, Ids
-from orderflow.domain.order import Hold, Order, Slot
+from orderflow.domain.order import Hold, Order, Refund, Shown, Slot
 from orderflow.domain.policy import StorePolicy, held
+from orderflow.domain.refunds import elsewhere, is_unknown, left, shown_as, slot_of
 from orderflow.domain.waiting import waits
 from orderflow.orders import load
 from orderflow.projections.timeline import summary
@@ -117,6 +118,49 @@ def standing(order: Order, policy: StorePolicy) -> dict[str, Any]:
         "accept_asked_with": _ids(order.accept_ids),
         "glopal_shows": _ids(order.external),
         "cancel_reason": order.cancel_reason,
+        **after_sale(order),
+    }
+
+
+def after_sale(order: Order) -> dict[str, Any]:
+    """How it ended, what was given back and what is left, and where its returns stand."""
+    ending, shown = order.ending, shown_as(order)
+    return {
+        "cancelled": None if ending is None else {"by": ending.by, "reason": ending.reason, "at": ending.at},
+        "refunds": [
+            *(_refund(line, slot_of(order, line), shown.get(line.refund)) for line in order.refunds),
+            *(_elsewhere(one) for one in elsewhere(order)),
+        ],
+        "left_to_refund": left(order) if order.refunds or order.shown else None,
+        "quotes": [asdict(quote) for quote in order.quotes],
+        "returns": [
+            {"id": one.return_id, "state": one.state, "since": one.since.at, "awaits_details": one.awaits is not None}
+            for one in order.returns
+        ],
+    }
+
+
+def _refund(line: Refund, slot: Slot | None, shown: Shown | None) -> dict[str, Any]:
+    """One of ours; `outcome` is told of the attempt under way, too."""
+    under_way = None if slot is None else "unknown" if is_unknown(slot) else "under way"
+    names = ("amount", "currency", "reason", "by", "glopal_amount", "claim", "settled")
+    told = {name: getattr(line, name) for name in names}
+    at_glopal = shown.refund.refund_id if shown is not None else line.receipt or None
+    return {"name": line.refund, "outcome": under_way or line.outcome, "at_glopal": at_glopal, **told, "ours": True}
+
+
+def _elsewhere(one: Shown) -> dict[str, Any]:
+    refund = one.refund
+    told = {"amount": refund.amount, "currency": refund.currency, "reason": refund.reason, "by": refund.by}
+    return {
+        "name": None,
+        "outcome": "made elsewhere",
+        "at_glopal": refund.refund_id,
+        **told,
+        "glopal_amount": None,
+        "claim": "",
+        "settled": one.known,
+        "ours": False,
     }
 
 

@@ -5,6 +5,7 @@ They record decisions; `orderflow work` carries them out. A command is refused b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 from uuid import uuid4
 
@@ -15,7 +16,8 @@ from orderflow.cli.finding import Order, find
 from orderflow.cli.means import Failure, one_of
 from orderflow.domain.decisions import Accept, Cancel, Command, Release, Retry
 from orderflow.domain.events import Effect, HoldReason, Ids, Position
-from orderflow.orders import handle
+from orderflow.domain.order import Order as Folded
+from orderflow.orders import handle, load
 from orderflow.store.bell import Topic
 from orderflow.store.link import hint
 
@@ -36,8 +38,8 @@ def accept(
     as_json: means.AsJson = False,
 ) -> None:
     """Accept an order at Glopal with the merchant's own ids."""
-    ids = Ids(_given("--id", shop_id), _given("--number", number))
-    _handle(ctx, order, Accept(ids, _by(by)), command_id, as_json=as_json)
+    ids = Ids(plain_text("--id", shop_id), plain_text("--number", number))
+    record(ctx, order, Accept(ids, by_whom(by)), command_id, as_json=as_json)
 
 
 def cancel(
@@ -50,7 +52,7 @@ def cancel(
     as_json: means.AsJson = False,
 ) -> None:
     """Cancel an order in the shop, then at Glopal."""
-    _handle(ctx, order, Cancel(_given("--reason", reason), _by(by)), command_id, as_json=as_json)
+    record(ctx, order, Cancel(plain_text("--reason", reason), by_whom(by)), command_id, as_json=as_json)
 
 
 def release(
@@ -68,8 +70,8 @@ def release(
     held_by = HoldReason(one_of("hold reason", reason, [*HoldReason]))
     if position < 1:
         raise Failure(f"POSITION: positions count from 1, not {position}")
-    command = Release(held_by, Position(position), _by(by), _given("--why", why))
-    _handle(ctx, order, command, command_id, as_json=as_json)
+    command = Release(held_by, Position(position), by_whom(by), plain_text("--why", why))
+    record(ctx, order, command, command_id, as_json=as_json)
 
 
 def retry(
@@ -83,30 +85,40 @@ def retry(
     as_json: means.AsJson = False,
 ) -> None:
     """Try a refused or given up effect again; `fetch` asks Glopal now."""
-    command = Retry(Effect(one_of("effect", effect, [*Effect])), _by(by), _given("--why", why))
-    _handle(ctx, order, command, command_id, as_json=as_json)
+    command = Retry(Effect(one_of("effect", effect, [*Effect])), by_whom(by), plain_text("--why", why))
+    record(ctx, order, command, command_id, as_json=as_json)
 
 
-def _by(name: str) -> str:
-    return _given("--by", name) if name else means.user()
+def by_whom(name: str) -> str:
+    """Who decides: as they were named, else the user of this system."""
+    return plain_text("--by", name) if name else means.user()
 
 
-def _given(name: str, text: str) -> str:
+def plain_text(name: str, text: str) -> str:
+    """What was given as `name`, if it is plain text. Raises `Failure`."""
     plain = text.strip()
     if not plain or not plain.isprintable():
         raise Failure(f"{name} must be plain text, and not empty")
     return plain
 
 
-def _handle(ctx: typer.Context, order: str, command: Command, command_id: str, *, as_json: bool) -> None:
-    """Decide and record; say what was written."""
+def record(
+    ctx: typer.Context,
+    wanted: str,
+    command: Command | Callable[[Folded], Command],
+    command_id: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Decide and record `command`, or the one that is made for the order as it stands; say what was written."""
     with means.acting(ctx) as app:
         with app.engine.connect() as conn:
-            place = find(app, conn, order)
-        handled = handle(app.engine, app.vault, place.store, place.order_id, command, command_id or str(uuid4()))
+            place = find(app, conn, wanted)
+            chosen = command(load(conn, place.store, place.order_id)) if callable(command) else command
+        handled = handle(app.engine, app.vault, place.store, place.order_id, chosen, command_id or str(uuid4()))
         if handled.written:
             hint(app.engine, Topic.FACTS)
-    name, at = type(command).__name__, handled.order.position
+    name, at = type(chosen).__name__, handled.order.position
     if as_json:
         told = {"store": place.store, "order_id": place.order_id, "command": name, "written": handled.written}
         means.print_json(told | {"position": at if handled.written else None})

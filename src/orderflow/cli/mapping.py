@@ -28,6 +28,7 @@ from orderflow.glopal.jsontext import Json, money, parse, token
 from orderflow.glopal.mapping import Mapping, mapping_from
 from orderflow.glopal.reading import Field
 from orderflow.glopal.replies import Reply
+from orderflow.projections.timeline import after_in_words
 
 _LARGEST: Final = 8 * 1024 * 1024  # bytes
 _PERSONAL: Final = frozenset(
@@ -173,6 +174,7 @@ def _told(body: _Body, found: Coverage, *, personal: bool) -> dict[str, Any]:
         "total": None if found.order is None else f"{money(found.order.total)} {found.order.currency}",
         "money": found.money,
         "left_over": found.left_over,
+        "after_the_sale": after_in_words(found.after).removeprefix(", "),
         "request": request,
     }
 
@@ -248,6 +250,8 @@ def _print(told: dict[str, Any]) -> None:
     means.say(f"{of}: details {told['source']}; mapping: {told['mapping']}")
     if told["fields"]:
         means.console().print(_table(told["fields"]))
+    if told["after_the_sale"]:
+        means.say(f"\nafter the sale: {told['after_the_sale']}")
     if told["left_over"]:
         means.say(f"\nleft over, no place reads them: {', '.join(told['left_over'])}")
     if told["total"]:

@@ -66,6 +66,11 @@ def _status(found: dict[str, Any], now: datetime) -> list[Line]:
         lines.append(f"{found['total']} {found['currency']} ({found['environment'] or 'environment not told'})")
     if found["cancel_reason"]:
         lines.append(f"cancellation asked for: {found['cancel_reason']}")
+    ending = found["cancelled"]
+    if ending is not None:
+        why = f": {ending['reason']}" if ending["reason"] else ""
+        at = f" at {clock(ending['at'], now)}" if ending["at"] else ""
+        lines.append(f"cancelled{at} by {ending['by'] or 'nobody named'}{why}, says Glopal")
     return lines
 
 
@@ -76,6 +81,43 @@ def _exceptions(found: dict[str, Any], now: datetime) -> Iterator[Line]:
             yield one["id"]
             settling = ", may end by itself" if one["settling"] else ""
             yield _faint(f"{one['class']}, since {when(one['since'], now)}, with {one['owner']}{settling}")
+
+
+def _refunds(found: dict[str, Any], now: datetime) -> Iterator[Line]:
+    """Each of ours and of Glopal's, then what is left."""
+    del now
+    for one in found["refunds"]:
+        name = f"{one['name']}: " if one["ours"] else ""
+        amount = "an amount that cannot be read" if one["amount"] is None else f"{one['amount']:f}"
+        currency = one["currency"] or found["currency"] or ""
+        by = f", by {one['by']}" if one["by"] else ""
+        why = f" ({one['reason']})" if one["reason"] else ""
+        yield f"{name}{amount} {currency}{by}{why}: {one['outcome']}" + (", as settled" if one["settled"] else "")
+        if one["glopal_amount"] is not None:
+            claim = f", claim {one['claim']}" if one["claim"] else ""
+            yield _faint(f"Glopal's share {one['glopal_amount']:f}{claim}")
+        if one["at_glopal"]:
+            yield _faint(f"Glopal's own id of it: {one['at_glopal']}")
+    if found["refunds"]:
+        rest = found["left_to_refund"]
+        yield "what is left cannot be told" if rest is None else f"{rest:f} {found['currency'] or ''} are left"
+
+
+def _quotes(found: dict[str, Any], now: datetime) -> Iterator[Line]:
+    del now
+    for one in found["quotes"]:
+        answer = one["outcome"]
+        if one["merchant"] is not None:
+            answer = f"the merchant would bear {one['merchant']:f}, Glopal {one['glopal']:f}"
+        yield f"{one['quote']}: {one['amount']:f} {one['currency']}: {answer}"
+
+
+def _returns(found: dict[str, Any], now: datetime) -> Iterator[Line]:
+    for one in found["returns"]:
+        waits = "; details have not shown it yet" if one["awaits_details"] else ""
+        yield f"{one['id'] or '(no id)'}: {one['state']} since {when(one['since'], now)}{waits}"
+    if found["returns"]:
+        yield _faint("Glopal processes returns and takes no call about them; carrier and number: its Merchant Account")
 
 
 def _shop(found: dict[str, Any], now: datetime) -> list[Line]:
@@ -188,6 +230,9 @@ _SECTIONS: Final[dict[str, Callable[[dict[str, Any], datetime], Iterable[Line]]]
     "status": _status,
     "exceptions": _exceptions,
     "shop": _shop,
+    "refunds": _refunds,
+    "quotes": _quotes,
+    "returns": _returns,
     "waits for": _waiting,
     "held": _holds,
     "parked": _parked,

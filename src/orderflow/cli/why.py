@@ -15,19 +15,12 @@ from orderflow.cli.card import card
 from orderflow.cli.finding import AnyOrder, find
 from orderflow.cli.screen import printed
 
+_AFTER: Final = ("refunds", "quotes", "returns")
 SECTIONS: Final = (
-    "status",
-    "exceptions",
-    "shop",
-    "waits for",
-    "held",
-    "parked",
-    "under way",
-    "next",
-    "attempts",
-    "around it",
+    *("status", "exceptions", "shop", *_AFTER, "waits for", "held", "parked", "under way", "next"),
+    *("attempts", "around it"),
 )
-_OF_SHOW: Final = ("status", "exceptions", "shop", "held", "parked", "under way", "due", "next")
+_OF_SHOW: Final = ("status", "exceptions", "shop", *_AFTER, "held", "parked", "under way", "due", "next")
 
 
 def why(ctx: typer.Context, order: AnyOrder, *, as_json: means.AsJson = False) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from orderflow.domain.asking import fetch_at, poll_at
+from orderflow.domain.asking import awaited_at, poll_at
 from orderflow.domain.events import Position
 from orderflow.domain.exceptions import Of
 from orderflow.domain.order import Order, Phase, Refund, Shown, Slot
 from orderflow.domain.policy import REFUNDABLE, StorePolicy, in_scope
-from orderflow.domain.refunds import candidate, elsewhere, left, slot_of, too_much, unchecked
+from orderflow.domain.refunds import candidate, elsewhere, is_unknown, left, slot_of, too_much, unchecked
 from orderflow.domain.returns import CLOSED
 
 
@@ -42,7 +42,7 @@ def after_sale(order: Order, policy: StorePolicy) -> Iterator[Told]:
     if order.status in REFUNDABLE:
         yield from _too_much(order)
     if in_scope(order, policy):
-        silent = fetch_at(order, policy) is None
+        silent = awaited_at(order, policy) is None
         yield from (_unchecked(order) if silent and order.status in REFUNDABLE else ())
         yield from _returns(order, policy, silent=silent)
 
@@ -61,7 +61,7 @@ def _unknown(order: Order, policy: StorePolicy) -> Iterator[Told]:
     for line in order.refunds:
         slot = slot_of(order, line)
         if slot is not None and slot.phase is Phase.OPEN:
-            by_age = None if slot.unknown else slot.since + policy.unknown_after
+            by_age = None if is_unknown(slot) else slot.since + policy.unknown_after
             yield _settles(order, line, slot, by_age)
 
 

@@ -31,7 +31,7 @@ _REFUND, _QUOTE = Effect.REFUND, Effect.QUOTE
 
 def learn(order: Folding, event: DetailsFetched, here: Mark) -> None:
     """The newest details: how it ended, what was given back, and where each return stands."""
-    after = event.after
+    after = event.aftersale
     if after is None:
         return
     if after.ending is not None:

@@ -5,7 +5,7 @@ It never asks for ever: whatever is awaited has a limit, and beyond it waits for
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from orderflow.domain.events import Effect, HoldReason
@@ -17,11 +17,21 @@ from orderflow.domain.returns import CLOSED
 
 
 def fetch_at(order: Order, policy: StorePolicy) -> datetime | None:
-    """When to ask Glopal: for whatever is waiting on an answer, else when the order reaches its age limit."""
-    return min((time for time in _reasons_to_ask(order, policy) if time is not None), default=None)
+    """When to ask Glopal: for whatever is waiting on an answer, else when routine says so."""
+    return _first((*_reasons_to_ask(order, policy), *_routine(order, policy)))
 
 
-def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | None]:
+def awaited_at(order: Order, policy: StorePolicy) -> datetime | None:
+    """When to ask Glopal for something awaited; None where nothing is, or not any longer."""
+    return _first(_reasons_to_ask(order, policy))
+
+
+def _first(times: Iterable[datetime | None]) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def _routine(order: Order, policy: StorePolicy) -> Iterator[datetime | None]:
+    """At the age limit, also when parked; and for open returns."""
     limit = policy.age_limits.get(order.status)
     if limit is not None and order.first is not None:
         parked = order.parking(Effect.FETCH)
@@ -31,6 +41,11 @@ def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | No
             parked.at if parked else None,
         ]
         yield (max((time for time in times if time is not None), default=order.first.at) + limit)
+    if order.parking(Effect.FETCH) is None:
+        yield from (poll_at(order, policy, one) for one in order.returns)
+
+
+def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | None]:
     if order.parking(Effect.FETCH) is not None:
         return
     details = order.details
@@ -58,7 +73,6 @@ def _reasons_to_ask(order: Order, policy: StorePolicy) -> Iterator[datetime | No
     if order.status in REFUNDABLE:
         yield from (_again(order, policy, line.asked.at) for line in unchecked(order) if line.asked is not None)
     yield from (_again(order, policy, one.awaits.at) for one in order.returns if one.awaits is not None)
-    yield from (poll_at(order, policy, one) for one in order.returns)
 
 
 def poll_at(order: Order, policy: StorePolicy, one: Return) -> datetime | None:

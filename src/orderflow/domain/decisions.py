@@ -30,7 +30,7 @@ from orderflow.domain.events import (
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Order, Phase
 from orderflow.domain.policy import REFUNDABLE
-from orderflow.domain.refunds import elsewhere, left, line_of, slot_of
+from orderflow.domain.refunds import elsewhere, is_unknown, left, line_of, slot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,8 +312,8 @@ def _settle(order: Order, command: Settle) -> tuple[Decision, ...]:
     if line.outcome == outcome:
         return ()
     slot = slot_of(order, line)
-    if slot is not None and slot.phase is Phase.OPEN and not slot.unknown:
-        why = f"its reply may still come; after {slot.counts_from:%Y-%m-%d %H:%M:%S} UTC it is unknown"
+    if slot is not None and slot.phase is Phase.OPEN and not is_unknown(slot):
+        why = f"its reply may still come; a look-up after {slot.counts_from:%Y-%m-%d %H:%M:%S} UTC makes it unknown"
         raise IllegalTransition(order, command, why)
     if line.outcome == "refused" or (line.outcome == "delivered" and not line.settled):
         raise IllegalTransition(order, command, f"Glopal's own reply says that it was {line.outcome}")

@@ -137,7 +137,7 @@ class DetailsFetched:
     second, independent one: the sending time plus a window longer than the GET may lag behind Glopal's events.
     `basis` is a keyed digest of everything a shop request is built from. `said` is the status word as it came;
     `status` is None where Glopal's documents do not name it. `total` is in `currency`, the buyer's; one `base_currency`
-    is `rate` of it, where orders enter the shop in the store's own currency. `after` is None where nothing is shown of
+    is `rate` of it, where orders enter the shop in the store's own currency. `aftersale` is None where nothing is shown of
     cancellation, refunds and returns.
     """
 
@@ -156,7 +156,7 @@ class DetailsFetched:
     money: str | None = None
     base_currency: str | None = None
     rate: Decimal | None = None
-    after: AfterSale | None = None
+    aftersale: AfterSale | None = None
 
 
 @dataclass(frozen=True, slots=True)

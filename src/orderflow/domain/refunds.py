@@ -12,7 +12,7 @@ from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperatio
 from typing import Final
 
 from orderflow.domain.events import Effect, Position
-from orderflow.domain.order import Order, Refund, Shown, Slot
+from orderflow.domain.order import Order, Phase, Refund, Shown, Slot
 
 FREED: Final = ("refused", "not made")
 """Outcomes of a line that gives its share of the total back."""
@@ -28,6 +28,14 @@ def slot_of(order: Order, line: Refund) -> Slot | None:
     """The attempt of `line` that is under way."""
     slot = order.glopal_slot
     return slot if slot is not None and slot.effect is Effect.REFUND and slot.target == line.refund else None
+
+
+def is_unknown(slot: Slot) -> bool:
+    """Can nobody tell what became of this attempt? Also where its sender died and never said so.
+
+    Then a look-up that came late enough has not settled it.
+    """
+    return slot.phase is Phase.OPEN and (slot.unknown or slot.absents > 0)
 
 
 # --- ours, and made elsewhere ---------------------------------------------------------------------------------------

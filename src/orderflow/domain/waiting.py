@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from orderflow.domain.asking import fetch_at, poll_at, reap_at
+from orderflow.domain.asking import awaited_at, fetch_at, poll_at, reap_at
 from orderflow.domain.attention import asks, attention
 from orderflow.domain.conclusions import ABSENTS_NEEDED, still_wanted
 from orderflow.domain.due import effects_due
@@ -19,7 +19,7 @@ from orderflow.domain.events import Destination, Effect, HoldReason
 from orderflow.domain.machine import Status
 from orderflow.domain.order import Hold, Order, Phase, Slot
 from orderflow.domain.policy import REFUNDABLE, Mode, StorePolicy, held, in_scope, wants_cancel
-from orderflow.domain.refunds import unchecked
+from orderflow.domain.refunds import is_unknown, unchecked
 from orderflow.domain.returns import CLOSED
 
 
@@ -112,7 +112,7 @@ def _slot(order: Order, policy: StorePolicy, slot: Slot) -> Wait:
         then = f"{more} more may fail before it is parked for you"
         step = f"attempt {slot.attempt + 1} is sent"
         return Wait(On.WORKER, f"the next try of {slot.effect}", then, step, slot.again_at)
-    if not slot.unknown:
+    if not slot.unknown and not (slot.effect is Effect.REFUND and is_unknown(slot)):
         then = "without one, a look-up tells what became of it"
         return Wait(there, f"the reply to {named}", then, "it must have left", slot.send_by)
     if slot.effect is Effect.REFUND:
@@ -197,7 +197,7 @@ def _refund_checks(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     if order.status not in REFUNDABLE:
         return
     for line in unchecked(order):
-        next_at = fetch_at(order, policy)
+        next_at = awaited_at(order, policy)
         if next_at is not None:
             what = f"Glopal to show what was given back so far, before refund {line.refund} is made"
             yield Wait(On.GLOPAL, what, "it is made, if so much is left", _ASK, next_at)
@@ -207,7 +207,7 @@ def _returns(order: Order, policy: StorePolicy) -> Iterator[Wait]:
     """Goods on their way back: Glopal processes them, and takes no call about them."""
     for one in order.returns:
         name = f"return {one.return_id}".rstrip()
-        if one.awaits is not None and (next_at := fetch_at(order, policy)) is not None:
+        if one.awaits is not None and (next_at := awaited_at(order, policy)) is not None:
             yield Wait(On.GLOPAL, f"details that show {name}", "it is followed", _ASK, next_at)
         elif one.state not in CLOSED and (poll := poll_at(order, policy, one)) is not None:
             yield Wait(On.GLOPAL, f"{name}, which is {one.state}, to go on", "it is followed", _ASK, poll)

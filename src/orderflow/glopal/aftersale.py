@@ -67,8 +67,10 @@ def _returns(shown: Json, places: ReturnMapping) -> tuple[ShownReturn, ...]:
     found: dict[str, ShownReturn] = {}
     for number, one in enumerate(shown[:MOST], 1):
         words = [word for word in (places.status.of(one), places.shipment.of(one)) if word is not None]
-        said = "/".join(_code(word) or "?" for word in words)
         steps = [_STEPS.get(_spelt(word)) for word in words]
+        said = "/".join(
+            str(word) if step is not None else _code(word) or "?" for word, step in zip(words, steps, strict=True)
+        )
         return_id = _id(places.id.of(one)) or f"#{number}"
         found[return_id] = ShownReturn(return_id, said, tuple(step for step in steps if step is not None))
     return tuple(found.values())

@@ -27,10 +27,10 @@ _WORDS: Final = frozenset(
     drafts duplicate duplicated duty each early edit email empty enabled end ended entity entry environment error
     event events exceeded exceeds exist existing exists expected expired external failed failure fault faulty
     feature fee fees field fields file final first fixed for forbidden foreign format found fraud from frozen
-    fulfilled fulfillment fulfilment full gateway general generic gift given gone graphql group has header held hold
-    http id idempotency identifier ids illegal import in inactive incomplete incorrect index ineligible input
-    insufficient integrity internal invalid inventory invoice is item items job json key kind label language large
-    last late length level limit limited line lines list live locale location lock locked login long lost mail
+    fulfilled fulfillment fulfilment full gateway general generic gift given glopal gone graphql group has header
+    held hold http id idempotency identifier ids illegal import in inactive incomplete incorrect index ineligible
+    input insufficient integrity internal invalid inventory invoice is item items job json key kind label language
+    large last late length level limit limited line lines list live locale location lock locked login long lost mail
     maintenance malformed mandatory manual mapping market match max maximum merchant message metafield metafields
     method min minimum mismatch missing mode money more most moved must name negative network new next no none not
     nothing null number numeric object of off offline old on once one only open operation option order ordered

@@ -10,6 +10,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, fields
 from typing import Final
 
+from orderflow.domain.aftersale import AfterSale
 from orderflow.glopal.details import Details, read_details
 from orderflow.glopal.jsontext import Json, parse, token
 from orderflow.glopal.mapping import WITHIN, Mapping, Table
@@ -31,7 +32,7 @@ class Coverage:
     `problem`: why these are no details at all; then the rest is empty. `order`, in its own currency, is None if no shop
     order can be made, for want of what `unmapped` names; `money` is the sum that does not hold. `base` is the store's
     own currency and its rate, where orders enter the shop in that. `left_over` names members that no place reads, those
-    of lists as `items[].tax`.
+    of lists as `items[].tax`. `after`: what is shown of cancellation, refunds and returns.
     """
 
     problem: str | None
@@ -41,6 +42,7 @@ class Coverage:
     money: str | None = None
     base: Base | None = None
     left_over: tuple[str, ...] = ()
+    after: AfterSale | None = None
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -71,7 +73,9 @@ def coverage(raw: bytes, mapping: Mapping, order_id: str | None = None, base_cur
     reading = read(document, mapping, details.currency)
     left = dict.fromkeys(_left_over(document, _read_paths(mapping), ""))
     order = None if details.unmapped else reading.order
-    return Coverage(None, reading.fields, order, details.unmapped, details.money, details.base, tuple(left)[:_MOST])
+    return Coverage(
+        None, reading.fields, order, details.unmapped, details.money, details.base, tuple(left)[:_MOST], details.after
+    )
 
 
 _EACH: Final = "*"

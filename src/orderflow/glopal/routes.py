@@ -30,9 +30,10 @@ VALUES: Final = (
 )
 """What `{...}` in a body may name. An amount alone is a JSON number, its `..._text` a decimal string.
 
-`glopal_amount` and `merchant_amount` are the shares of a refund, `refund` is our own name of it. Shares and `claim` are
-left out where nothing was said of them.
+`glopal_amount` and `merchant_amount` are the shares of a refund, `refund` is our own name of it.
 """
+MAY_LACK: Final = frozenset({"glopal_amount", "merchant_amount", "claim"})
+"""Said of few refunds; left out of the bodies of all others."""
 
 QUERIES: Final = frozenset({"event", "after", "limit"})
 METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
@@ -168,9 +169,9 @@ def _value(name: str, values: Dict[str, Json]) -> Json:
     if plain != name and plain in AMOUNTS:
         value = _value(plain, values)
         return money(value) if isinstance(value, Decimal) else value
-    if name not in values:
+    if name not in values and name not in MAY_LACK:
         raise NoValue(name)
-    return values[name]
+    return values.get(name)
 
 
 def _as_text(name: str, values: Dict[str, Json]) -> str:

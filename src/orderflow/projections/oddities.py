@@ -26,7 +26,7 @@ def after_the_sale(before: Order, after: Order, event: e.Event) -> Iterator[tupl
             verdict = judge_return(state, step)
             if verdict in (Verdict.LEAP, Verdict.CONFLICT):
                 yield f"return_{verdict}", f"return {return_id or '(no id)'} {step} was reported while it was {state}"
-        case e.DetailsFetched() if event.after is not None:
+        case e.DetailsFetched() if event.aftersale is not None:
             yield from _returns(before, after, event)
             yield from _refunds(before, after)
         case e.EffectDelivered(effect=e.Effect.REFUND, generation=generation):
@@ -40,10 +40,10 @@ def after_the_sale(before: Order, after: Order, event: e.Event) -> Iterator[tupl
 
 def _returns(before: Order, after: Order, event: e.DetailsFetched) -> Iterator[tuple[str, str]]:
     """Details that show what no return may do are followed, and told."""
-    assert event.after is not None
+    assert event.aftersale is not None
     held = {one.return_id: one.state for one in before.returns}
     reached = {one.return_id: one.state for one in after.returns}
-    for one in event.after.returns:
+    for one in event.aftersale.returns:
         state = held.get(one.return_id, ReturnState.NEW)
         if not one.steps:
             yield (

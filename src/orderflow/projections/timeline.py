@@ -60,7 +60,7 @@ def summary(event: e.Event) -> str:
         case e.DetailsFetched(said=said, external=external, currency=currency, total=total):
             ids = f", accepted as {external}" if external else ""
             money = f"{total} {currency}" if total is not None else "no total"
-            return f"details say {said}, {money}{ids}{_after(event.after)}"
+            return f"details say {said}, {money}{ids}{after_in_words(event.aftersale)}"
         case e.Malformed(problem=problem):
             return f"unreadable: {problem}"
         case e.EvidenceFound(source_id=source_id):
@@ -95,7 +95,7 @@ def summary(event: e.Event) -> str:
             return _decision(event)
 
 
-def _after(after: AfterSale | None) -> str:
+def after_in_words(after: AfterSale | None) -> str:
     """What details show beyond the sale, in a few words."""
     if after is None:
         return ""

@@ -160,7 +160,7 @@ def observed(turn: Turn, call: Call, sight: Sight, source_id: str) -> list[Fact]
                 money=details.money,
                 base_currency=details.base.currency if details.base is not None else None,
                 rate=details.base.rate if details.base is not None else None,
-                after=details.after,
+                aftersale=details.after,
             )
             return [Fact(event, source_id, body=details.body)]
         case Unreadable(problem=problem, body=body):

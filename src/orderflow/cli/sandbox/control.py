@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Final, cast, get_args
 
 from orderflow.sandbox import KINDS, SWITCHES, App, Glopal, Request, Response, Shop
-from orderflow.sandbox.glopal import ReturnStatus
+from orderflow.sandbox.glopal import Initiator, ReturnStatus
 from orderflow.sandbox.glopal.switches import options, word
 from orderflow.sandbox.stage import Stage
-from orderflow.sandbox.wire import Json, json_object, json_response, segments
+from orderflow.sandbox.wire import Json, decimal_of, json_object, json_response, segments
 
 HELP: Final = """\
 POST /STORE/place               a buyer orders; answers with the order id
@@ -23,6 +23,7 @@ POST /STORE/ORDER/cancel        Glopal cancels
 POST /STORE/ORDER/ship          the parcel left: no cancelling any more
 POST /STORE/ORDER/elsewhere     somebody else accepts the order with other ids
 POST /STORE/ORDER/report/NAME   an event that is not true, for example order.cancelled
+POST /STORE/ORDER/refund/AMOUNT money goes back, by the Merchant Account; with /glopal or /lost_dispute: by those
 POST /STORE/ORDER/return/STATUS a return goes on: REQUESTED, AUTHORIZED, CANCELLED, PENDING or DELIVERED
 POST /STORE/ORDER/amend         the members in the body (a JSON object) change
 POST /STORE/ORDER/serve/STATUS  every GET of this order answers so, with the body of this request
@@ -35,6 +36,9 @@ GET  /faults                    what went wrong so far, and all kinds
 GET  /webhooks                  what was posted where it was asked for
 GET  /ledger                    what truly happened, at Glopal and in the shop
 """
+
+
+_INITIATORS: Final = ([], *([name] for name in get_args(Initiator)))
 
 
 def control(stage: Stage) -> App:
@@ -82,6 +86,8 @@ def _at_order(glopal: Glopal, store: str, order_id: str, act: list[str], body: b
             glopal.report(store, order_id, name)
         case ["return", status] if status in get_args(ReturnStatus):
             glopal.returned(store, order_id, cast("ReturnStatus", status), "1")
+        case ["refund", amount, *by] if (money := decimal_of(amount)) is not None and by in _INITIATORS:
+            glopal.refund(store, order_id, money, by=cast("Initiator", by[0] if by else "merchant"))
         case ["amend"]:
             if (members := json_object(body)) is None:
                 return _text(400, "the body must be a JSON object\n")
@@ -164,6 +170,7 @@ def _ledger(glopal: Glopal, shop: Shop) -> Json:
                 "ids": list(entry.ids) if entry.ids else None,
                 "accepts": len(entry.accepts),
                 "cancels": len(entry.cancels),
+                "refunds": [{"amount": format(one.amount, "f"), "by": one.by} for one in entry.refunds],
             }
             for store in glopal.stores()
             for entry in glopal.ledger(store)

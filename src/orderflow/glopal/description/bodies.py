@@ -14,7 +14,7 @@ from typing import Final
 
 from orderflow.glopal.description.openapi import DescriptionError, Document, constant, types
 from orderflow.glopal.jsontext import Json, canonical
-from orderflow.glopal.routes import AMOUNTS, Reasons
+from orderflow.glopal.routes import AMOUNTS, MAY_LACK, Reasons
 
 _ORDER_ID: Final = (
     "order_id",
@@ -61,8 +61,6 @@ NAMES: Final[Dict[str, Dict[str, tuple[str, ...]]]] = {
 }
 """By operation and value: what a member that takes the value may be called."""
 
-_MAY_LACK: Final = frozenset({"glopal_amount", "merchant_amount", "claim"})
-"""Said of few refunds. A member that must always be there and takes one of these is not filled from here."""
 _NEEDED: Final = {"accept": "ids.order_id", "refund": "amount", "quote": "amount"}
 _WANTED: Final = {"accept": ("ids.number",), "cancel": ("reason",), "refund": ("reason",)}
 _DEEPEST: Final = 6
@@ -124,7 +122,7 @@ class _Work:
         if properties:
             return self._object(properties, needed, path, required=required, left=left)
         target = self.names.get(squeezed(name))
-        if target in _MAY_LACK and (required or types(schema) & {"boolean", "integer"}):
+        if target in MAY_LACK and (required or types(schema) & {"boolean", "integer"}):
             target = None
         if target is not None and not types(schema) & {"object", "array"}:
             return self._hole(target, schema, path, required=required)

@@ -4,5 +4,6 @@ It knows nothing of shops, sockets, faults and scripts.
 """
 
 from orderflow.sandbox.glopal.glopal import Glopal, GlopalEntry, ReturnStatus
+from orderflow.sandbox.glopal.orders import Initiator
 
-__all__ = ["Glopal", "GlopalEntry", "ReturnStatus"]
+__all__ = ["Glopal", "GlopalEntry", "Initiator", "ReturnStatus"]

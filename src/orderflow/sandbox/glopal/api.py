@@ -12,13 +12,11 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
-from orderflow.sandbox import ids
 from orderflow.sandbox.glopal.orders import (
     AcceptCall,
     CancelCall,
     GlopalOrder,
     Ids,
-    Refund,
     refuse_accept,
     refuse_cancel,
     refuse_refund,
@@ -144,14 +142,13 @@ def _refund(world: World, order: GlopalOrder, request: Request, now: datetime) -
     body = json_object(request.body) or {}
     amount, given = decimal_of(body.get("amount")), body.get("reason")
     reason = given if isinstance(given, str) else None
+    share, claim = decimal_of(body.get("glopal_amount")), body.get("claim")
     done = next((one for one in order.refunds if (one.amount, one.reason) == (amount, reason)), None)
     if done is None or world.options.refund_repeat == "refunds again":
         code = refuse_refund(order, amount, world.options)
         if code is not None or amount is None:
             return refusal(world.options, 400, code or "invalid_amount", "this amount cannot be refunded")
-        done = Refund(ids.crockford(world.rng, 12), amount, reason, now)
-        order.refunds.append(done)
-        world.show(order, now)
+        done = world.give_back(order, amount, reason, "merchant", now, share, claim if isinstance(claim, str) else None)
     match world.options.refund_reply:
         case "with id":
             return json_response(200, {"status": "ok", "refund_id": done.refund_id})
@@ -168,15 +165,16 @@ def _quote(world: World, order: GlopalOrder, request: Request, _now: datetime) -
     code = refuse_refund(order, amount, world.options)
     if code is not None or amount is None or share is None or not 0 <= share <= amount:
         return refusal(world.options, 400, code or "invalid_amount", "this amount cannot be refunded")
-    quoted: Json = {
-        "amount": amount_of(amount, world.options),
-        "currency": order.currency,
-        "liability": {
-            "merchant": amount_of(amount - share, world.options),
-            "glopal": amount_of(share, world.options),
-        },
-    }
-    return json_response(200, quoted)
+    order.quotes += 1
+    merchant, glopal = amount_of(amount - share, world.options), amount_of(share, world.options)
+    asked: dict[str, Json] = {"amount": amount_of(amount, world.options), "currency": order.currency}
+    match world.options.quote_reply:
+        case "nested":
+            return json_response(200, asked | {"liability": {"merchant": merchant, "glopal": glopal}})
+        case "flat":
+            return json_response(200, asked | {"merchant_amount": merchant, "glopal_amount": glopal})
+        case "status ok":
+            return json_response(200, OK)
 
 
 _ORDER_OPERATIONS: Mapping[str, Callable[[World, GlopalOrder, Request, datetime], Response]] = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from random import Random
 from threading import RLock
 from typing import Literal
@@ -23,10 +24,12 @@ from orderflow.sandbox.glopal.orders import (
     CancelCall,
     GlopalOrder,
     Ids,
+    Initiator,
     Refund,
     Return,
     refuse_accept,
     refuse_cancel,
+    refuse_refund,
 )
 from orderflow.sandbox.glopal.world import Notice, World
 from orderflow.sandbox.wire import Json, Request, Response
@@ -51,6 +54,7 @@ class GlopalEntry:
     cancels: tuple[CancelCall, ...]
     refunds: tuple[Refund, ...]
     gets: int
+    quotes: int
 
     @property
     def applied_accepts(self) -> tuple[AcceptCall, ...]:
@@ -171,6 +175,25 @@ class Glopal:
             if applied:
                 self._world.take_ids(order, given, now)
 
+    def refund(
+        self,
+        store: str,
+        order_id: str,
+        amount: Decimal,
+        reason: str | None = "goodwill",
+        by: Initiator = "merchant",
+    ) -> str:
+        """A person gives money back in the Merchant Account, or Glopal does, or a dispute was lost; emits nothing.
+
+        Returns the refund's id.
+        """
+        with self._lock:
+            now, order = self._order(store, order_id)
+            code = refuse_refund(order, amount, self.options) if by == "merchant" else None
+            if code is not None:
+                raise ValueError(f"order {order_id} cannot be refunded: {code}")
+            return self._world.give_back(order, amount, reason, by, now).refund_id
+
     def returned(
         self, store: str, order_id: str, status: ReturnStatus = "REQUESTED", return_id: str | None = None
     ) -> str:
@@ -283,4 +306,5 @@ def _entry(order: GlopalOrder) -> GlopalEntry:
         cancels=tuple(order.cancels),
         refunds=tuple(order.refunds),
         gets=order.gets,
+        quotes=order.quotes,
     )

@@ -75,6 +75,8 @@ class GlopalOptions:
     refund_repeat: Literal["refunds again", "refunds once"] = "refunds again"  # the same body once more
     refund_reply: Literal["with id", "status ok", "empty"] = "with id"
     refunds_shown: Literal["shown", "hidden"] = "shown"  # in the order
+    quote_reply: Literal["nested", "flat", "status ok"] = "nested"  # the last says nothing of shares
+    initiators: Literal["shown", "absent"] = "shown"  # who cancelled or refunded, in the order
     # The contents of an order, see 8 and 9.
     order_ids: Literal["numeric", "alphanumeric"] = "numeric"
     environment: Literal["live", "test"] = "live"

@@ -15,6 +15,7 @@ from orderflow.sandbox.glopal.options import GlopalOptions
 
 Ids = tuple[str, str]  # the merchant's order id and order number
 By = Literal["glopal", "merchant"]
+Initiator = Literal["merchant", "glopal", "lost_dispute"]  # STATED (7) that there are these three; the words ASSUMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,15 @@ class CancelCall:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money given back, in the order's currency."""
+    """Money given back, in the order's currency. `glopal_amount`: the share that Glopal bears, if it was said."""
 
     refund_id: str
     amount: Decimal
     reason: str | None
     at: datetime
+    by: Initiator = "merchant"
+    glopal_amount: Decimal | None = None
+    claim: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class GlopalOrder:
     refunds: list[Refund] = field(default_factory=list)
     returns: dict[str, Return] = field(default_factory=dict)  # by id
     gets: int = 0
+    quotes: int = 0
     accepts: list[AcceptCall] = field(default_factory=list)
     cancels: list[CancelCall] = field(default_factory=list)
     statuses: list[tuple[datetime, str]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from orderflow.sandbox.glopal.options import GlopalOptions
-from orderflow.sandbox.glopal.orders import GlopalOrder, Return
+from orderflow.sandbox.glopal.orders import GlopalOrder, Refund, Return
 from orderflow.sandbox.ids import stamp
 from orderflow.sandbox.wire import Json, render, render_members
 
@@ -98,17 +98,20 @@ def _hides_ids(order: GlopalOrder, options: GlopalOptions) -> bool:
 
 
 def _refunds(order: GlopalOrder, options: GlopalOptions) -> list[Json]:
-    return [
-        {"id": one.refund_id, "amount": one.amount, "reason": one.reason, "created_at": stamp(one.at, options.times)}
-        for one in order.refunds
-    ]
+    return [_refund(one, options) for one in order.refunds]
+
+
+def _refund(one: Refund, options: GlopalOptions) -> Json:
+    at = stamp(one.at, options.times)
+    shown: dict[str, Json] = {"id": one.refund_id, "amount": one.amount, "reason": one.reason, "created_at": at}
+    return shown | ({"by": one.by} if options.initiators == "shown" else {})
 
 
 def _cancellation(order: GlopalOrder, options: GlopalOptions) -> Json:
     if order.cancelled_at is None:
         return None
-    at = stamp(order.cancelled_at, options.times)
-    return {"by": order.cancelled_by, "reason": order.cancel_reason, "cancelled_at": at}
+    shown: dict[str, Json] = {"reason": order.cancel_reason, "cancelled_at": stamp(order.cancelled_at, options.times)}
+    return shown | ({"by": order.cancelled_by} if options.initiators == "shown" else {})
 
 
 def _return(return_id: str, one: Return, options: GlopalOptions) -> Json:

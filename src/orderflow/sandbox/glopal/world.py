@@ -19,7 +19,7 @@ from orderflow.sandbox.glopal.details import order_details
 from orderflow.sandbox.glopal.emissions import Emission, emission_of
 from orderflow.sandbox.glopal.feed import Entry, Feed
 from orderflow.sandbox.glopal.options import GlopalOptions
-from orderflow.sandbox.glopal.orders import By, CancelCall, GlopalOrder, Ids
+from orderflow.sandbox.glopal.orders import By, CancelCall, GlopalOrder, Ids, Initiator, Refund
 from orderflow.sandbox.glopal.texts import described, event_head, event_tail, external_text, order_text
 from orderflow.sandbox.wire import Json, decimal_of
 
@@ -171,6 +171,22 @@ class World:
         self._become(order, "CANCELLED", now)
         if self.options.cancel_emits:
             self.emit(order.store, order.order_id, "order.cancelled", now, emission)
+
+    def give_back(
+        self,
+        order: GlopalOrder,
+        amount: Decimal,
+        reason: str | None,
+        by: Initiator,
+        now: datetime,
+        share: Decimal | None = None,
+        claim: str | None = None,
+    ) -> Refund:
+        """Money goes back, whoever wanted it; no event tells of it (none is named anywhere, 3.3)."""
+        refund = Refund(ids.crockford(self.rng, 12), amount, reason, now, by, share, claim)
+        order.refunds.append(refund)
+        self.show(order, now)
+        return refund
 
     # ---- the feed ------------------------------------------------------------------------------------------------
 

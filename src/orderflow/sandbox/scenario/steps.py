@@ -10,12 +10,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, cast, get_args
 
-from orderflow.sandbox.glopal import Glopal, ReturnStatus
+from orderflow.sandbox.glopal import Glopal, Initiator, ReturnStatus
 from orderflow.sandbox.glopal.emissions import Emission
 from orderflow.sandbox.glopal.switches import UnknownSwitch, options
 from orderflow.sandbox.lives import Act, Deed, Step
 from orderflow.sandbox.scenario.given import Given
-from orderflow.sandbox.wire import Json
+from orderflow.sandbox.wire import Json, decimal_of
 
 _PLAIN_ACTS: Final[tuple[Act, ...]] = ("ready", "complete", "cancel", "withdraw")
 
@@ -81,6 +81,15 @@ def _return(given: Given) -> Deed:
     return lambda glopal, store, order_id: glopal.returned(store, order_id, status, return_id)
 
 
+def _refund(given: Given) -> Deed:
+    amount = decimal_of(given.text("amount", "1"))
+    if amount is None:
+        given.wrong("amount", 'must be a decimal number as text, for example "12.50"')
+    reason = given.text("reason", "goodwill")
+    by = cast("Initiator", given.one_of("by", get_args(Initiator), "merchant"))
+    return lambda glopal, store, order_id: glopal.refund(store, order_id, amount or Decimal(0), reason, by)
+
+
 def _amend(given: Given) -> Deed:
     changed = members(given.table("order"))
     return lambda glopal, store, order_id: glopal.amend(store, order_id, **changed)
@@ -120,6 +129,7 @@ _DEEDS: Final[Mapping[str, Callable[[Given], Deed]]] = {
     "accept_elsewhere": _accept_elsewhere,
     "report": _report,
     "return": _return,
+    "refund": _refund,
     "amend": _amend,
     "serve_instead": _serve_instead,
     "switch": _switch,
