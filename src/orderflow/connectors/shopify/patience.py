@@ -24,10 +24,14 @@ def rest(extensions: Mapping[str, Json]) -> float:
 
 
 def wait(extensions: Mapping[str, Json]) -> float:
-    """Seconds until the points for the call that was turned away are back; 1 where that is not told."""
+    """Seconds for one that was turned away: until its points are back and some more, at least one where none are told.
+
+    Some more, because a move may be several calls: who comes again as soon as there is enough for the first of them
+    spends it, is turned away at the second, and hinders everybody.
+    """
     cost = amount(inside(extensions.get("cost"), "requestedQueryCost"))
     _, left, rate = _bucket(extensions)
-    return _seconds(cost - left, rate) if cost is not None and rate else 1.0
+    return max(_seconds(cost - left, rate) if cost is not None else 0.0, rest(extensions)) or 1.0
 
 
 def _bucket(extensions: Mapping[str, Json]) -> tuple[Decimal, Decimal, Decimal]:
