@@ -2,10 +2,10 @@
 
 import threading
 import time
+from itertools import pairwise
 
-import pytest
 from tests.relay.conftest import NewStage
-from tests.relay.stage import Stage
+from tests.relay.stage import Clock, Stage
 
 from orderflow.relay import prepare
 from orderflow.relay.crew import Crew
@@ -20,6 +20,19 @@ def drafts(*stages: Stage, number: int = 3) -> None:
         it.news()
         it.finish_all(it.calls("glopal"))
         it.news()
+
+
+class Skips(Bell):
+    """Whoever waits lets virtual time pass instead."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock = clock
+
+    def wait(self, topic, heard, seconds=None, *, unless=None) -> None:
+        del topic, heard
+        if unless is None or not unless():
+            self.clock.wait(max(0.01, seconds))
 
 
 def until(true) -> None:
@@ -62,8 +75,8 @@ def test_every_place_has_its_turn(stage: NewStage, monkeypatch) -> None:
     busy.news()
     crew, served = Crew(busy.worker("a", quiet), Bell(), 1), []
 
-    def watched(relay, most, places):
-        prepared = prepare(relay, min(most, 1), places)
+    def watched(relay, most, places, share):
+        prepared = prepare(relay, min(most, 1), places, share)
         served.extend((call.row.key.store, call.row.key.destination) for call in prepared)
         return prepared
 
@@ -94,21 +107,30 @@ def test_a_bell_rings_for_what_was_recorded(stage: NewStage) -> None:
 
 
 def test_what_came_back_is_recorded_whatever_is_wrong_with_what_is_due(stage: NewStage, monkeypatch) -> None:
-    """The clerk does both, but the one does not wait for the other to be mended."""
+    """Preparing fails and is waited out, ever longer; settling goes on at once, turn for turn."""
     it = stage()
-    drafts(it, number=1)
-    crew = Crew(it.relay, Bell(), 1)
+    drafts(it, number=2)
+    crew, tried = Crew(it.relay, Skips(it.clock), 1), []
     crew.prepare_some()
     until(crew.under_way.back)
 
     def broken(*_):
+        tried.append(it.clock.boottime())
         raise RuntimeError
 
-    monkeypatch.setattr("orderflow.relay.crew.prepare", broken)
-    with pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
+        patch.setattr("orderflow.relay.crew.prepare", broken)
+        crew.turn()
+        assert len(it.rows(effect="draft")) == 1
+        while len(tried) < 12:
+            crew.turn()
+    waits = [round(after - before, 1) for before, after in pairwise(tried)]
+    assert waits[:8] == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6]
+    assert waits[8:] == [30.0] * 3
+    it.clock.wait(31)
+    while it.rows(effect="draft"):
         crew.turn()
     crew.finish()
-    assert it.rows(effect="draft") == []
 
 
 def test_a_turn_waits_for_the_bell_or_for_a_reply(stage: NewStage) -> None:

@@ -1,6 +1,6 @@
 """How much may be under way: enough for every caller, a moment ahead, and not all callers for a slow place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -31,8 +31,13 @@ def call(place: Destination = Destination.SHOP) -> Call:
     return Call(row, "read", effect, 1, Subject("s", "o", "glopal:s:o"))
 
 
+KEPT: list[Call] = []
+"""They are known by their identity, so that none may go while it is under way."""
+
+
 def begun(under_way: UnderWay, *places: Destination) -> list[Call]:
     calls = [call(place) for place in places]
+    KEPT.extend(calls)
     under_way.begin(calls)
     for one in calls:
         under_way.start(one)
@@ -81,12 +86,55 @@ def test_a_few_at_a_time_are_not_prepared() -> None:
     assert rooms[-1] > 60
 
 
-def test_one_call_that_goes_on_ends_the_hurry() -> None:
-    """While a call hangs, nothing is prepared ahead of the callers: it would not be sent in time."""
+def test_calls_that_go_on_end_the_hurry() -> None:
+    """While more than one in four callers is at a call that hangs, nothing is prepared ahead: it would not be sent."""
     under_way, clock = taking(0.01)
     begun(under_way, Destination.SHOP)
     clock.now += 0.5
-    assert under_way.room() == 3
+    assert under_way.room() == 64
+    begun(under_way, Destination.SHOP)
+    clock.now += 0.5
+    assert under_way.room() == 2
+
+
+def test_a_call_that_hangs_is_put_aside() -> None:
+    """A spare caller takes its caller's place, as long as there are any; the place is not slow for that."""
+    under_way, clock = taking(0.5)
+    calls = begun(under_way, *[Destination.SHOP] * 4)
+    assert under_way.room() == 0
+    clock.now += 2.5
+    assert (under_way.room(), under_way.full()) == (4, [])
+    begun(under_way, *[Destination.SHOP] * 4)
+    clock.now += 2.5
+    assert under_way.room() == 4
+    begun(under_way, *[Destination.SHOP] * 4)
+    clock.now += 2.5
+    assert (under_way.room(), under_way.full()) == (0, [SHOP])
+    under_way.come_back(calls[0], REPLY)
+    assert under_way.room() == 1
+
+
+def test_a_place_whose_calls_all_take_long_gets_no_spare_callers() -> None:
+    """That is how it is there: no more calls at a time than there are workers."""
+    under_way, clock = taking(5.0)
+    begun(under_way, *[Destination.SHOP] * 3)
+    clock.now += 4.0
+    assert under_way.full() == [SHOP]
+    assert under_way.room() == 1
+
+
+def test_other_lanes_get_half_of_the_room() -> None:
+    """However many of a redrive are due; what is made and only waits for its record does not count."""
+    under_way, _ = taking(0.5)
+    assert (under_way.room(), under_way.beside()) == (4, 2)
+    redriven = [replace(one, row=replace(one.row, lane="redrive")) for one in (call(), call())]
+    under_way.begin(redriven)
+    assert (under_way.room(), under_way.beside()) == (2, 0)
+    under_way.start(redriven[0])
+    under_way.come_back(redriven[0], REPLY)
+    assert under_way.beside() == 1
+    under_way.end(redriven)
+    assert under_way.beside() == 2
 
 
 def test_a_slow_place_never_gets_the_last_caller() -> None:

@@ -1,7 +1,7 @@
 """The crew of one process: a clerk prepares and settles by turns, `workers` call side by side.
 
-It never holds a reply back for a call that still goes on, never lets one slow destination have all the callers, and
-never prepares more than is sent within a moment.
+It never holds a reply back for a call that still goes on, never lets one slow destination have all the callers, never
+lets other lanes starve live orders, and never prepares more than is sent within a moment.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import Final
 from orderflow.relay.call import perform
 from orderflow.relay.intent import prepare
 from orderflow.relay.outcome import settle
-from orderflow.relay.under_way import UnderWay
+from orderflow.relay.under_way import UnderWay, spare
 from orderflow.relay.work import Call, Relay, Reply
 from orderflow.store import leases
 from orderflow.store.bell import Bell, Topic
 from orderflow.store.connect import named, transact
 from orderflow.store.gates import Place
-from orderflow.store.outbox import Row
+from orderflow.store.leases import Share
+from orderflow.store.outbox import LIVE, Row
 
 _log = logging.getLogger("orderflow")
 _TOGETHER: Final = 64
@@ -31,6 +32,10 @@ _LOCKED: Final = 0.01
 """Seconds until rows are looked for again that somebody else is just at."""
 _LONGEST: Final = 0.5
 """Seconds; nobody waits longer at a time, since the process may be about to end."""
+_LONGEST_TROUBLE: Final = 30.0
+"""Seconds; so long at most nothing is prepared after that has failed again and again."""
+_LIVE_FOR_ONE: Final = 24
+"""Live rows that are prepared for each one of another lane, as long as there are both."""
 
 
 @dataclass(slots=True)
@@ -49,30 +54,37 @@ class Crew:
     _turns: deque[Place] = field(init=False)
     _quiet: tuple[int, float] = (-1, 0.0)
     """Nothing is due until the bell has rung more often, or until that time."""
+    _trouble: tuple[int, float] = (0, 0.0)
+    """So many times in a row nothing could be prepared; not again before that time."""
+    _live: int = 0
+    """Live rows prepared since one of another lane was, as far as they still count for one."""
 
     def __post_init__(self) -> None:
         self.under_way = UnderWay(self.workers, self.relay.boottime)
-        self._callers = ThreadPoolExecutor(self.workers, thread_name_prefix="call")
+        self._callers = ThreadPoolExecutor(self.workers + spare(self.workers), thread_name_prefix="call")
         self._turns = deque(self.relay.places)
 
     def turn(self) -> None:
-        """Prepare what is due, as far as there is room, and settle what has come back by now; or wait for either."""
+        """Prepare what is due, as far as there is room, and settle what has come back by now; or wait for either.
+
+        Whatever is wrong with what is due, what has come back is recorded meanwhile.
+        """
         heard = self.bell.heard(Topic.DUE)
-        try:
-            prepared = self._prepare_unless_quiet(heard)
-        finally:  # whatever is wrong with what is due, what has come back is recorded
-            settled = self.settle_some()
+        prepared = self._prepare_unless_in_trouble(heard)
+        settled = self.settle_some()
         if prepared or settled:
             return
-        seconds = max(0.0, self._quiet[1] - self.relay.boottime()) if self._is_quiet(heard) else _LONGEST
-        self.bell.wait(Topic.DUE, heard, seconds, unless=self.under_way.back)
+        times = [self._trouble[1], *([self._quiet[1]] if self._is_quiet(heard) else [])]
+        soon = max(times) - self.relay.boottime() if max(times) else _LONGEST
+        self.bell.wait(Topic.DUE, heard, min(_LONGEST, max(0.0, soon)), unless=self.under_way.back)
 
     def prepare_some(self) -> int | None:
         """Prepare what is due, as far as there is room, and hand it to the callers. How many rows; None: no room."""
-        room, full = self.under_way.room(), self.under_way.full()
+        room, full, beside = self.under_way.room(), self.under_way.full(), self.under_way.beside()
         if room <= 0:
             return None
-        prepared = prepare(self.relay, room, [place for place in self._turns if place not in full])
+        share = Share(others=beside, aside=min(beside, self._live // _LIVE_FOR_ONE))
+        prepared = prepare(self.relay, room, [place for place in self._turns if place not in full], share)
         if not prepared:
             return 0
         self._go_on(prepared)
@@ -89,13 +101,16 @@ class Crew:
         done = self.under_way.take(_TOGETHER)
         if not done:
             return 0
+        gates_changed = False
         try:
-            self._settle(done)
+            gates_changed = self._settle(done)
         finally:
-            narrow = bool(self.under_way.full())
+            narrow = bool(self.under_way.full()) or not self.under_way.beside()
             self.under_way.end([call for call, _ in done])
-            if narrow:
-                self.bell.hear(Topic.DUE)  # a place that was full has room again
+            if gates_changed:
+                self.bell.ring(Topic.DUE)  # of all processes: who was kept back may go on
+            elif narrow:
+                self.bell.hear(Topic.DUE)  # a place or a lane that was full has room again
         return len(done)
 
     def finish(self) -> None:
@@ -105,6 +120,21 @@ class Crew:
             if not self.settle_some():
                 self.under_way.wait(_LONGEST)
         self._callers.shutdown()
+
+    def _prepare_unless_in_trouble(self, heard: int) -> bool:
+        """No error of preparing keeps the clerk from settling: it is waited out here, ever longer."""
+        failures, until = self._trouble
+        if self.relay.boottime() < until:
+            return False
+        try:
+            prepared = self._prepare_unless_quiet(heard)
+        except Exception as error:  # noqa: BLE001  a worker outlives its database and its bugs
+            wait = min(_LONGEST_TROUBLE, 0.1 * 2.0 ** min(failures + 1, 20))
+            _log.error("nothing could be prepared: %s, again in %.1f s", named(error), wait)
+            self._trouble = failures + 1, self.relay.boottime() + wait
+            return False
+        self._trouble = 0, 0.0
+        return prepared
 
     def _prepare_unless_quiet(self, heard: int) -> bool:
         if self._is_quiet(heard):
@@ -130,32 +160,39 @@ class Crew:
         self.under_way.come_back(call, reply)
         self.bell.stir()
 
-    def _settle(self, done: Sequence[tuple[Call, Reply]]) -> None:
-        """All together; if that fails, each by itself: nobody's trouble costs the others what they have learnt."""
+    def _settle(self, done: Sequence[tuple[Call, Reply]]) -> bool:
+        """All together; if that fails, each by itself: nobody's trouble costs the others what they have learnt.
+
+        Whether a gate has changed.
+        """
         try:
-            settle(self.relay, done)
+            changed = settle(self.relay, done)
         except Exception:
             if len(done) == 1:
                 raise
-            for one in done:
-                self._settle_alone(one)
+            changed = True in [self._settle_alone(one) for one in done]
         self.bell.ring(Topic.FACTS)
+        return changed
 
-    def _settle_alone(self, one: tuple[Call, Reply]) -> None:
+    def _settle_alone(self, one: tuple[Call, Reply]) -> bool:
         try:
-            settle(self.relay, [one])
+            return settle(self.relay, [one])
         except Exception as error:  # noqa: BLE001  unrecorded, it is looked up like any other unknown
             _log.error("%s: %s while its outcome was recorded", one[0].row.key, named(error))
+            return False
 
     def _seconds_until_due(self) -> float | None:
-        full = self.under_way.full()
+        full, beside = self.under_way.full(), self.under_way.beside() > 0
         places = [place for place in self._turns if place not in full]
-        seconds = transact(self.relay.engine, lambda conn: leases.soonest(conn, places))
+        seconds = transact(self.relay.engine, lambda conn: leases.soonest(conn, places, beside=beside))
         return None if seconds is None else max(_LOCKED, seconds)
 
     def _go_on(self, prepared: Sequence[Call | Row]) -> None:
-        """The place that was served goes behind the others."""
-        first = prepared[0]
-        key = (first.row if isinstance(first, Call) else first).key
+        """The place that was served goes behind the others. Other lanes have their turn once enough live rows had."""
+        rows = [one.row if isinstance(one, Call) else one for one in prepared]
+        key = rows[0].key
         self._turns.remove((key.store, key.destination))
         self._turns.append((key.store, key.destination))
+        live = sum(row.lane == LIVE for row in rows)
+        counted = self._live + live - _LIVE_FOR_ONE * (len(rows) - live)
+        self._live = min(max(0, counted), 2 * _LIVE_FOR_ONE)

@@ -98,12 +98,12 @@ def hear(
     done: Sequence[tuple[Call, Reply]],
     watched: frozenset[str],
     now: datetime,
-) -> list[str]:
-    """Let the gates of a store know what came back of these calls. Returns what is to be said about it.
+) -> list[str] | None:
+    """Let the gates of a store know what came back of these calls. Returns what is to be said; None if no gate changed.
 
     Writes only where a pace is set, a gate is watched, or something is amiss. The gates are held in one order for all.
     """
-    told: list[str] = []
+    told: list[str] | None = None
     for destination, news in sorted(_by_place(relay, done).items()):
         place = store, destination
         pace = relay.pace(place)
@@ -114,7 +114,7 @@ def hear(
         after = heard(before, pace, relay.breaker, news, now)
         if after != before:
             gates.write(conn, after)
-            told += _changes(before, after)
+            told = [*(told or []), *_changes(before, after)]
     return told
 
 

@@ -39,13 +39,14 @@ from orderflow.store.outbox import Row
 from orderflow.store.vault import keys_of, mac
 
 
-def settle(relay: Relay, done: Sequence[tuple[Call, Reply]]) -> None:
+def settle(relay: Relay, done: Sequence[tuple[Call, Reply]]) -> bool:
     """Record what came back and let the rows follow the fold: the calls of one store in one transaction.
 
     What was learnt under a stale fence is recorded all the same; the row belongs to somebody else and is not touched.
-    Where news about an order came in between, its call is settled anew, the others are not held up.
+    Where news about an order came in between, its call is settled anew, the others are not held up. True if a gate has
+    changed: there may be more to do there, or less.
     """
-    waiting, heard = list(done), set[int]()
+    waiting, heard, changed = list(done), set[int](), False
     while waiting:
         store = waiting[0][0].row.key.store
         batch: dict[str, tuple[Call, Reply]] = {}
@@ -55,10 +56,12 @@ def settle(relay: Relay, done: Sequence[tuple[Call, Reply]]) -> None:
         together = list(batch.values())
         news = [one for one in together if id(one[0]) not in heard]
         raced, said = transact(relay.engine, partial(_settle, relay=relay, store=store, done=together, news=news))
-        gateway.say(said)
+        gateway.say(said or ())
+        changed = changed or said is not None
         heard |= {id(call) for call, _ in together}
         settled = {id(call) for call, _ in together} - raced
         waiting = [(call, reply) for call, reply in waiting if id(call) not in settled]
+    return changed
 
 
 def _settle(
@@ -68,7 +71,7 @@ def _settle(
     store: str,
     done: Sequence[tuple[Call, Reply]],
     news: Sequence[tuple[Call, Reply]],
-) -> tuple[set[int], list[str]]:
+) -> tuple[set[int], list[str] | None]:
     """The calls, by their identity, whose orders have grown meanwhile; and what is to be said of gates.
 
     `news` are those that the gates have not heard yet.

@@ -157,16 +157,19 @@ _SOONEST: Final = sa.text(
     SELECT extract(epoch FROM min(greatest(first.next_at, p.shut_until)) - (SELECT now FROM clock))
     FROM places p CROSS JOIN {_LANES}
     CROSS JOIN LATERAL (SELECT o.next_at FROM orderflow.outbox o WHERE {_FREE} ORDER BY o.next_at LIMIT 1) AS first
+    WHERE :beside OR lanes.lane = 'live'
     """
 )
 
 
-def soonest(conn: sa.Connection, places: Sequence[Place]) -> float | None:
+def soonest(conn: sa.Connection, places: Sequence[Place], *, beside: bool = True) -> float | None:
     """The seconds until the next row at `places` that nobody holds wants attention; None if there is none.
+
+    Without `beside` only live rows count.
 
     A lease that will run out is not foreseen: whoever waits also looks now and then.
     """
-    found = conn.scalar(_SOONEST, _places(places))
+    found = conn.scalar(_SOONEST, _places(places) | {"beside": beside})
     return None if found is None else float(found)
 
 
