@@ -14,7 +14,9 @@ from .pages import Block, Setting, commands
 from .terminal import PATIENCE, WRITE, Terminal
 
 # Asking again changes nothing, so the reader may look until the page's moment has come.
-_LOOKS: Final = re.compile(r"\s*(orderflow (orders|effects|why|verify|config|doctor)|curl (?!.*-X))")
+_LOOKS: Final = re.compile(
+    r"\s*(orderflow (orders|effects|why|verify|config|doctor|exceptions(?! assign| dismiss))|curl (?!.*-X))"
+)
 
 
 @dataclass(slots=True)

@@ -52,7 +52,8 @@ def test_a_day_at_the_desk(stage):
     assert [call["kind"] for call in told["attempts"]] == ["send"]
     assert one["id"] in stage.run("why", order_id).out
     assert stage.run("orders", "show", order_id, "--json").data["attention"][0]["id"] == one["id"]
-    assert f"exceptions show {one['id']}" in stage.run("doctor", code=1).out.replace("\n", " ")
+    findings = stage.run("doctor", "--json", code=1).data["findings"]
+    assert any(f"exceptions show {one['id']}" in finding["mend"] for finding in findings)
 
     assert (
         "given to bo; recorded at position" in stage.run("exceptions", "assign", one["id"], "bo", "--why", "hers").out

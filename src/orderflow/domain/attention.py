@@ -16,7 +16,7 @@ from orderflow.domain.due import fetch_due_at
 from orderflow.domain.events import Destination, Drift, DriftKind, Effect, HoldReason, Position, ShopState, Sighting
 from orderflow.domain.exceptions import CLASSES, Of
 from orderflow.domain.machine import Status
-from orderflow.domain.order import Mark, Order, Parked, Phase
+from orderflow.domain.order import Hold, Mark, Order, Parked, Phase
 from orderflow.domain.policy import Mode, StorePolicy, held, in_scope, is_foreign
 from orderflow.domain.quick import quick
 
@@ -62,8 +62,9 @@ def judged(order: Order, policy: StorePolicy) -> tuple[Attention, ...]:
     hold something.
     """
     found: list[Attention] = []
-    if order.holds or order.details is not None:
-        found += _holds(order, policy)
+    holds = held(order, policy)
+    if holds:
+        found += _holds(order, policy, holds)
     if order.parked:
         found += _parked(order)
     if order.shop_slot is not None or order.glopal_slot is not None:
@@ -88,8 +89,8 @@ def _ruled(order: Order, found: Sequence[Attention]) -> Iterator[Attention]:
             yield replace(one, owner=ruling.owner)
 
 
-def _holds(order: Order, policy: StorePolicy) -> Iterator[Attention]:
-    for hold in held(order, policy):
+def _holds(order: Order, policy: StorePolicy, holds: Sequence[Hold]) -> Iterator[Attention]:
+    for hold in holds:
         settling = hold.reason in _ASKED_ABOUT and asks(order, policy)
         lack = "the details lack " if hold.reason is HoldReason.UNMAPPED else ""
         text = f"held: {lack}{hold.detail}" + ("; Glopal is being asked" if settling else "")
