@@ -15,14 +15,14 @@ BODY: Final = """\
 
 Something happens at Glopal, or a person decides something, just while orderflow is changing the world for the same
 order. This page lists every such race and how it ends: four effects, five moments, six kinds of news. It is computed
-from the rules in `domain/`, and each race is also played by the test suite on the real relay, with a real database and
+from the rules in `domain/`; each race is also played by the test suite on the real relay, with a real database and
 the sandbox; both must end alike.
 
 How to read it:
 
 - **moment**: *planned* is due and not begun; *intended* has its intent recorded and not a byte sent; *in flight* has
-  been executed by the other side, which has not answered yet; *unknown* has been executed, and the answer is lost; *done*
-  is recorded as delivered.
+  been executed by the other side, which has not answered yet; *unknown* has been executed, and the answer is lost;
+  *done* is recorded as delivered.
 - **at once**: what recording the news does.
 - **next**: what is due the moment after. An effect that is under way is not due: it is waited for, or looked up.
 - **writes**: everything that was intended for the order over its whole life, in order.
@@ -30,8 +30,8 @@ How to read it:
 
 {kinds}
 
-Of {cells} cells, {impossible} cannot be. In all others there is one order in the shop at the most, and one set of ids at
-Glopal; whoever is cancelled has nothing left in the shop; nothing is left unknown.
+Of {cells} cells, {impossible} cannot be. In all others there is one order in the shop at the most, and one set of ids
+at Glopal; what is cancelled has nothing left in the shop; nothing is left unknown.
 """
 
 _NEWS: Final = {
@@ -72,7 +72,7 @@ def _section(effect: Effect, played: dict[Cell, Course | str]) -> str:
     for stage in Stage:
         for news in News:
             course = played[Cell(effect, stage, news)]
-            rest = f"cannot be: {course} | | | " if isinstance(course, str) else _course(course)
+            rest = f"cannot be: {course} | | |" if isinstance(course, str) else _course(course)
             lines.append(f"| {stage} | {news} | {rest} |")
     return "\n".join([*lines, ""])
 

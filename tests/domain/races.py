@@ -134,11 +134,8 @@ class Race(Driver):
     def record(self, *told: Event) -> None:
         for event in told:
             super().record(event)
-            if isinstance(event, EffectIntended) and self._now(Stage.INTENDED, event.effect):
-                self._arrive()
-            elif isinstance(event, EffectUnknown) and self._now(Stage.UNKNOWN, event.effect):
-                self._arrive()
-            elif isinstance(event, EffectDelivered) and self._now(Stage.DONE, event.effect):
+            moment = _RECORDED.get(type(event))
+            if moment is not None and self._now(moment, event.effect):  # type: ignore[union-attr]
                 self._arrive()
 
     def _perform(self, due: Due) -> None:
@@ -193,6 +190,14 @@ class Race(Driver):
                 asked_after, self.now, self.now + SETTLE, status, status.value, self.glopal.external, "live", "EUR"
             )
         )
+
+
+_RECORDED: Final[dict[type, Stage]] = {
+    EffectIntended: Stage.INTENDED,
+    EffectUnknown: Stage.UNKNOWN,
+    EffectDelivered: Stage.DONE,
+}
+"""Moments that begin with an event."""
 
 
 def _received(race: Race) -> str:
