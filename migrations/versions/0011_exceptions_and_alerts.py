@@ -7,7 +7,7 @@ night must be told once, and told when it is over, whatever happens to the proce
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 TABLES = """
 CREATE TABLE orderflow.exceptions (

@@ -6,7 +6,7 @@ Why: a worker that is started anew goes on where the last one was, and several w
 from alembic import op
 
 revision = "0012"
-down_revision = "0009"
+down_revision = "0011"
 
 
 def upgrade() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from . import events_page, exceptions_page, machine_page, schema_page
+from . import events_page, exceptions_page, machine_page, races_page, schema_page
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -23,6 +23,7 @@ def holds(name: str, text: str) -> None:
     ("name", "write"),
     [
         ("events.md", events_page.page),
+        ("races.md", races_page.page),
         ("state-machine.md", machine_page.page),
         ("state-machine.svg", machine_page.picture),
         ("../explanation/exceptions.md", exceptions_page.page),

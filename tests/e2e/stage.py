@@ -186,16 +186,19 @@ def wait(
 
 
 @contextmanager
-def staged(home: Path, database_url: str | None, stores: Mapping[str, str] | None = None) -> Iterator[Stage]:
+def staged(
+    home: Path, database_url: str | None, stores: Mapping[str, str] | None = None, faults: Faults | None = None
+) -> Iterator[Stage]:
     """Everything but a worker; without a URL orderflow runs its own database, and `app` is not to be used.
 
-    `stores`: more settings of each store, as lines of TOML; without it there is one with none.
+    `stores`: more settings of each store, as lines of TOML; without it there is one with none. `faults`: what befalls
+    requests to both.
     """
     stores = stores or {STORE: ""}
     glopal = Glopal(clock=_now, rng=Random(1), options=GlopalOptions(emit_accepted_completed=True))
     shop = Shop(clock=_now, rng=Random(2))
     glopal.open(*stores)
-    faults = Faults()
+    faults = faults or Faults()
     new_master_key(home / "master.key")
     (home / "shop.key").write_text("shop-sandbox\n")
     with serve(glopal.handle, faults) as at_glopal, serve(shop.handle, faults) as at_shop:

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.simulation.check import Broken
+from tests.simulation.faults import Fired, table
 from tests.simulation.simulate import Database, simulate
 
 from orderflow.store import embedded, migrate
@@ -18,6 +19,7 @@ from orderflow.store import embedded, migrate
 def main(arguments: list[str]) -> int:
     seeds = [int(arguments[0])] if len(arguments) == 1 else range(int(arguments[0]), int(arguments[1]))
     counts: Counter[str] = Counter()
+    fired = Fired()
     broken = 0
     scratch = tempfile.TemporaryDirectory(prefix="orderflow-simulation-", ignore_cleanup_errors=True)
     with scratch as home, embedded.start(Path(home), durable=False) as server:
@@ -26,12 +28,15 @@ def main(arguments: list[str]) -> int:
         began = time.monotonic()
         for seed in seeds:
             try:
-                counts += simulate(database, seed, verbose=len(arguments) == 1).counts
+                run = simulate(database, seed, verbose=len(arguments) == 1)
+                counts += run.counts
+                fired += run.world.fired
             except Broken as error:
                 broken += 1
                 print(f"seed {seed}: {error}")
         took = time.monotonic() - began
         database.dispose()
+    print(table(fired))
     for name, count in sorted(counts.items()):
         print(f"{count:8} {name}")
     print(f"{len(seeds)} seeds, {broken} broken, {took:.1f} s")

@@ -13,9 +13,11 @@ from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import httpx
+from tests.simulation.faults import Fired
+from tests.simulation.wire import Swarm, Wire
 
-from orderflow.sandbox import App, Cut, Faults, Glopal, GlopalOptions, Request, Shop, ShopOptions, deliver
+from orderflow.sandbox import Glopal, GlopalOptions, Shop, ShopOptions
+from orderflow.sandbox.glopal.feed import Entry
 from orderflow.sandbox.glopal.options import Emission
 
 if TYPE_CHECKING:
@@ -57,37 +59,8 @@ class Life:
     order_id: str
     operator_cancels: bool = False
     operator_accepts: bool = False
-
-
-class Wire(httpx.BaseTransport):
-    """Carries requests to an app in this process, with faults; every write is shown to the wiretap."""
-
-    def __init__(self, world: World, app: App, faults: Faults, place: str) -> None:
-        self.world, self.app, self.faults, self.place = world, app, faults, place
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        wire = Request(
-            request.method,
-            request.url.raw_path.split(b"?")[0].decode(),
-            tuple(request.url.params.multi_items()),
-            {name.lower(): value for name, value in request.headers.items()},
-            request.content,
-        )
-        fault, tap = self.faults.choose(wire), self.world.tap if request.method != "GET" else None
-        if tap is not None and fault.kind != "refused":
-            tap.write(self.place, wire)
-            self.world.stir()
-        try:
-            answer = deliver(self.app, wire, fault, self.world.later)
-        except Cut as cut:
-            if not cut.sent:
-                raise httpx.ConnectError("refused", request=request) from None
-            if tap is not None:
-                tap.answered(self.place, wire, None, b"")
-            raise httpx.ReadTimeout("no answer", request=request) from None
-        if tap is not None:
-            tap.answered(self.place, wire, answer.status, answer.body)
-        return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
+    operator_refunds: bool = False
+    accepted_by_hand: bool = False
 
 
 class World:
@@ -101,6 +74,12 @@ class World:
         self.numbers = count()
         self.news = True
         self.below = False
+        self.odd = False  # did anything come into the feed that was not as it should be?
+        self.was_closed = False
+        self.closed = False  # was a door closed that a person has to open again?
+        self.calling = ""  # the effect of the call that is being made
+        self.fired = Fired()
+        self.wire_broke: Exception | None = None
         self.tap: Wiretap | None = None
         self.get_lag = rng.choice([0.0, 0.0, 5.0, 20.0])
         self.search_lag = rng.choice([0.0, 0.0, 3.0, 10.0])
@@ -114,6 +93,8 @@ class World:
                 emission=lambda _name: self._emission(),
                 accept_takes=seconds(rng.choice([0, 0, 2, 40])),
                 external_before_accept=rng.choice(["null", "absent", "null members"]),
+                pages=rng.choice(["plain", "plain", "plain", "overlapping", "shrinking"]),
+                filtering=rng.choice(["before the cut"] * 4 + ["after the cut"]),
             ),
         )
         self.shop = Shop(
@@ -126,35 +107,68 @@ class World:
                 refuse=(lambda _body: "no_stock") if rng.random() < 0.05 else None,
             ),
         )
-        self.glopal_faults = self._faults()
-        self.shop_faults = self._faults()
+        self.swarms = {"glopal": Swarm.drawn(rng), "shop": Swarm.drawn(rng)}
+        if rng.random() < 0.1:
+            begins = BEGIN + seconds(rng.uniform(0, 200))
+            outage = begins, begins + seconds(rng.choice([120, 1800, 7200, 21600]))
+            self.swarms[rng.choice(["glopal", "shop"])].outage = outage
         for _ in range(rng.choice([1, 1, 1, 1, 2, 3])):
             self._script()
+
+    def feed(self) -> list[Entry]:
+        """Every place of Glopal's feed."""
+        return self.glopal._world.stores[self.store].feed.entries
+
+    def out_of_reach(self) -> set[str | None]:
+        """Events that appeared below the cursor while Glopal could not be asked: the window may have closed over them.
+
+        Their orders are found out by the details; only the reports are missing.
+        """
+        outage = self.swarms["glopal"].outage is not None
+        found, earliest = set[str | None](), None
+        for entry in reversed(self.feed()) if outage or self.was_closed else ():
+            if earliest is not None and entry.visible_at > earliest:
+                found.add(entry.event_id)
+            earliest = entry.visible_at if earliest is None else min(earliest, entry.visible_at)
+        return found
 
     def made(self, order_id: str) -> list[Any]:
         """Every shop order ever made for it."""
         return [entry for entry in self.shop.ledger() if entry.reference == f"glopal:{self.store}:{order_id}"]
 
     def wire(self, place: str) -> Wire:
-        if place == "glopal":
-            return Wire(self, self.glopal.handle, self.glopal_faults, place)
-        return Wire(self, self.shop.handle, self.shop_faults, place)
+        app = self.glopal.handle if place == "glopal" else self.shop.handle
+        return Wire(self, app, self.swarms[place], place)
+
+    @property
+    def all_well_from(self) -> datetime:
+        """When the last outage is over."""
+        return max((swarm.outage[1] for swarm in self.swarms.values() if swarm.outage is not None), default=BEGIN)
+
+    def stop(self) -> None:
+        """No more faults."""
+        for swarm in self.swarms.values():
+            swarm.on = False
+
+    def close(self) -> None:
+        """A door closes. A person opens it again after a while."""
+        self.was_closed = True
+        self.later(seconds(self.rng.choice([5, 60, 600])), self._open)
+
+    def _open(self) -> None:
+        self.closed = self.news = True
 
     # ---- chance ----------------------------------------------------------------------------------------------------
-
-    def _faults(self) -> Faults:
-        """A swarm: each seed draws which faults are on, and how often."""
-        rng = self.rng
-        kinds = ["refused", "cut_before", "cut_after", "late", "throttled", "error_500", "error_503", "error_after"]
-        on: dict[Any, float] = {kind: rng.choice([0.02, 0.1, 0.2]) for kind in kinds if rng.random() < 0.3}
-        total = sum(on.values())
-        rates = {kind: rate * min(1.0, 0.7 / total) for kind, rate in on.items()} if total else {}
-        return Faults(Random(rng.random()), rates, delay=lambda: seconds(rng.choice([1, 20, 90, 600, 5000])))
 
     def _emission(self) -> Emission:
         rng, odd = self.rng, self.rng.random()
         delay = seconds(rng.choice([1, 30, 200])) if odd < 0.2 else timedelta(0)
         self.later(delay, self._stir_below if odd < 0.05 else self.stir)
+        self.odd = self.odd or bool(delay)
+        if odd < 0.05:
+            self.fired.fire("E05", "feed")
+        if 0.2 <= odd < 0.3:
+            self.fired.fire("E01", "feed")
         return Emission(copies=2 if 0.2 <= odd < 0.3 else 1, delay=delay, backdated=odd < 0.05)
 
     def _stir_below(self) -> None:
@@ -165,7 +179,11 @@ class World:
     def stir(self) -> None:
         """There may be something in the feed, now and once an accept has taken its time."""
         self.news = True
-        self.later(self.glopal.options.accept_takes, lambda: None)
+        if self.glopal.options.accept_takes:
+            self.later(self.glopal.options.accept_takes, self._look)
+
+    def _look(self) -> None:
+        self.news = True
 
     # ---- the script ------------------------------------------------------------------------------------------------
 
@@ -195,9 +213,13 @@ class World:
         if rng.random() < 0.1:
             name = rng.choice(["order.received", "order.returned", "return.requested"])
             self.later(at * rng.random(), lambda: self._report(life.order_id, name))
+        if rng.random() < 0.15:
+            odd = rng.choice([self._evidence, self._mystery, self._poison])
+            self.later(seconds(rng.choice([2.0, 30.0, 200.0])) * rng.random() + at * rng.random(), lambda: odd(life.order_id))
 
     def _act(self, order_id: str, act: str, tries: int) -> None:
         """Some acts have to wait for others; they are tried again for a while."""
+        self.news = True
         try:
             match act:
                 case "ready":
@@ -215,12 +237,37 @@ class World:
         except (ValueError, KeyError):
             if tries < 8:
                 self.later(seconds(30.0 * (tries + 1)), lambda: self._act(order_id, act, tries + 1))
-        self.news = True
 
     def _report(self, order_id: str, name: str) -> None:
         """Something that nothing caused; no bogus status is among it (that would have to end in a named exception)."""
         self.glopal.report(self.store, order_id, name)
         self.news = True
+
+    def _evidence(self, order_id: str) -> None:
+        """The same event id twice, with other contents."""
+        event_id = self.glopal.report(self.store, order_id, "order.received")
+        self.glopal.report(
+            self.store, order_id, "order.received", event_id=event_id, event_at=self.clock.now - seconds(86400)
+        )
+        self.odd = self.news = True
+
+    def _mystery(self, order_id: str) -> None:
+        """An event of a name that nobody has heard of."""
+        self._element(order_id, "order.pondered", "")
+
+    def _poison(self, order_id: str) -> None:
+        """An event that cannot be read, of this order or of nobody knows which."""
+        known = self.rng.random() < 0.7
+        if not known:
+            self.fired.fire("E08", "feed")
+        problem = self.rng.choice([',"event_at":5', ',"entity_id":"\\u0000\\ud800"', f',"entity_id":{"9" * 5000}'])
+        self._element(order_id if known else "\\u0000", "return.requested", problem)
+
+    def _element(self, order_id: str, name: str, more: str) -> None:
+        event_id = f"ODD{next(self.numbers):05d}"
+        text = f'{{"event_id":"{event_id}","event_name":"{name}","order_id":"{order_id}"{more}}}'
+        self.glopal.poison(self.store, text, event_id=event_id, event_name="order.ready")
+        self.odd = self.news = True
 
     # ---- time ------------------------------------------------------------------------------------------------------
 
@@ -233,5 +280,4 @@ class World:
             happening = heapq.heappop(self.ahead)
             self.clock.now = max(self.clock.now, happening.at)
             happening.action()
-            self.news = True
         self.clock.now = max(self.clock.now, time)

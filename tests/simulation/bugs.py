@@ -1,0 +1,401 @@
+"""Bugs to plant: each leaves out one rule of the engine, and says which promise breaks then.
+
+None of them may survive. `aim` turns a schedule towards the trouble that the rule is there for, as a fuzzer would that
+has learnt something: without it each is found as well, only later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import uuid4
+
+import sqlalchemy as sa
+from pytest import MonkeyPatch
+from tests.simulation.check import Promise
+from tests.simulation.simulate import Simulation, seconds
+
+from orderflow import intake
+from orderflow.connectors import Found, Refused, Retry, Unknown
+from orderflow.connectors import shop as shop_connector
+from orderflow.connectors.exchange import json_object
+from orderflow.connectors.shop_answers import sighting
+from orderflow.domain import conclusions, details, due, order, slots
+from orderflow.domain.due import Due
+from orderflow.domain.events import Destination, Effect, EffectClosed, EffectIntended, HoldReason, Ids, ShopState
+from orderflow.domain.folding import Folding
+from orderflow.domain.machine import Status
+from orderflow.domain.order import Hold
+from orderflow.domain.policy import wants_cancel
+from orderflow.glopal.routes import Success
+from orderflow.orders import Fact
+from orderflow.relay import call, intent, outcome
+from orderflow.relay.work import Move, Reply, ended
+from orderflow.store import outbox
+from orderflow.store.leases import Held
+
+Plant = Callable[[MonkeyPatch], None]
+
+
+# --- where to look ----------------------------------------------------------------------------------------------------
+
+
+def lossy(kind: str, place: str = "shop") -> Callable[[Simulation], None]:
+    """Half of all requests to one place meet this fault, and nothing else goes wrong."""
+
+    def aim(simulation: Simulation) -> None:
+        for swarm in simulation.world.swarms.values():
+            swarm.rates, swarm.outage = {}, None
+        simulation.world.swarms[place].rates = {kind: 0.5}
+        simulation.world.shop.options = replace(simulation.world.shop.options, refuse=None)
+
+    return aim
+
+
+def sleepy(simulation: Simulation) -> None:
+    """Workers are suspended all the time."""
+    simulation.sleeps, simulation.crashes = 0.3, 0.0
+
+
+def cancelled_soon(simulation: Simulation) -> None:
+    """A person cancels while plans are old and work is left lying."""
+    simulation.stale_plans, simulation.slowness, simulation.commands = 0.9, 0.6, 0.5
+    for life in simulation.world.lives:
+        life.operator_cancels = True
+
+
+def cancelled_late(simulation: Simulation) -> None:
+    """A person cancels once there is something in the shop."""
+    simulation.commands = 0.2
+    for life in simulation.world.lives:
+        life.operator_cancels = True
+
+
+def cancelled_behind_a_lag(simulation: Simulation) -> None:
+    """Glopal cancels, and its GET lags."""
+    world = simulation.world
+    world.get_lag = 20.0
+    for life in world.lives:
+        world.later(seconds(30), lambda life=life: world._act(life.order_id, "cancel", 0))
+
+
+def refusing(simulation: Simulation) -> None:
+    """The shop takes nothing."""
+    options = simulation.world.shop.options
+    simulation.world.shop.options = replace(options, refuse=lambda _: "no_stock")
+
+
+def late_and_cancelled(simulation: Simulation) -> None:
+    """The shop acts long after it was given up on; meanwhile the order is cancelled."""
+    lossy("late")(simulation)
+    cancelled_late(simulation)
+
+
+def with_evidence(simulation: Simulation) -> None:
+    """Soon after the order there is evidence against an event."""
+    world = simulation.world
+    for life in world.lives:
+        world.later(seconds(1), lambda life=life: world._evidence(life.order_id))
+    simulation.slowness = 0.6
+
+
+def refunded(simulation: Simulation) -> None:
+    """A person gives a part of the money back, and replies are lost."""
+    lossy("cut_after", "glopal")(simulation)
+    simulation.commands = 0.5
+    for life in simulation.world.lives:
+        life.operator_refunds, life.operator_cancels = True, False
+
+
+def anything(_simulation: Simulation) -> None:
+    """Where it looks makes no difference."""
+
+
+# --- the relay: intent, call, outcome ---------------------------------------------------------------------------------
+
+
+def timeout_taken_for_a_failure(patch: MonkeyPatch) -> None:
+    """After a lost reply it is sent again at once."""
+    perform = call.perform
+
+    def hasty(relay: Any, call_: Any) -> Reply:
+        reply = perform(relay, call_)
+        return replace(reply, result=Retry("timeout")) if isinstance(reply.result, Unknown) else reply
+
+    patch.setattr("orderflow.relay.perform", hasty)
+
+
+def fence_unchecked(patch: MonkeyPatch) -> None:
+    """A worker whose lease is over writes its row all the same."""
+
+    def held_by_anybody(conn: Any, store: str, rows: Any) -> Held:
+        wanted = {row.key for row in rows}
+        found = [row for order_id in {key.order_id for key in wanted} for row in outbox.rows_of(conn, store, order_id)]
+        now = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))
+        return Held({row.key: row for row in found if row.key in wanted}, now)
+
+    patch.setattr(outcome.leases, "hold", held_by_anybody)
+
+
+def due_asked_outside_the_transaction(patch: MonkeyPatch) -> None:
+    """Whether it is still due is asked when the row is planned, not again when the intent is recorded."""
+
+    def as_planned(order_: Any, policy: Any, row: Any) -> Due:
+        ids = due.accept_ids(order_, policy) or order_.accept_ids
+        return Due(Effect(row.key.effect), row.key.generation, row.now, row.target, ids)
+
+    patch.setattr(intent, "still_due", as_planned)
+
+
+def sent_before_the_commit(patch: MonkeyPatch) -> None:
+    """The request leaves while its intent is still being written."""
+    intend = intent._intend
+
+    def eager(turn: Any, due_: Any, started: float) -> Move:
+        move = intend(turn, due_, started)
+        if move.call is not None:
+            turn.relay.tenants[turn.row.key.store].connectors[due_.destination].send(
+                move.call.request, key="k", in_time=lambda: True
+            )
+        return move
+
+    patch.setattr(intent, "_intend", eager)
+
+
+def deadline_unchecked(patch: MonkeyPatch) -> None:
+    """Whoever was suspended sends when it wakes."""
+    perform = call.perform
+    patch.setattr(
+        "orderflow.relay.perform", lambda relay, call_: perform(relay, replace(call_, deadline=float("inf")))
+    )
+
+
+def refusal_not_read_back(patch: MonkeyPatch) -> None:
+    """A no of the shop is final, whatever stands there."""
+    perform = call.perform
+
+    def trusting(relay: Any, call_: Any) -> Reply:
+        reply = perform(relay, call_)
+        at_shop = call_.effect.destination is Destination.SHOP
+        return replace(reply, sight=Found()) if isinstance(reply.result, Refused) and at_shop else reply
+
+    patch.setattr("orderflow.relay.perform", trusting)
+
+
+def second_open_row(patch: MonkeyPatch) -> None:
+    """Nobody asks whether another row of the order is open there."""
+    patch.setattr(intent.leases, "open_rows", lambda *_: [])
+
+
+def unknown_closed_unseen(patch: MonkeyPatch) -> None:
+    """What is unknown and no longer due is closed without a look."""
+    look_up = intent._look_up
+
+    def impatient(turn: Any) -> Move:
+        slot = turn.slot
+        if slot is None or not slot.unknown or conclusions.still_wanted(turn.order, turn.policy, slot):
+            return look_up(turn)
+        closed = EffectClosed(slot.effect, slot.generation, slot.attempt, "no longer due")
+        return Move(turn, (Fact(closed, f"{turn.row.key}:closed"),), ended(turn))
+
+    patch.setattr(intent, "_look_up", impatient)
+
+
+def settle_window_left_out(patch: MonkeyPatch) -> None:
+    """A look-up counts as soon as the request can no longer leave."""
+
+    def hasty(*given: Any, **members: Any) -> EffectIntended:
+        intended = EffectIntended(*given, **members)
+        return replace(intended, counts_from=intended.send_by)
+
+    patch.setattr(intent, "EffectIntended", hasty)
+
+
+# --- the fold: slots, generations, details ----------------------------------------------------------------------------
+
+
+def absent_counted_once(patch: MonkeyPatch) -> None:
+    """A single look-up that finds nothing is believed."""
+    patch.setattr(conclusions, "ABSENTS_NEEDED", 1)
+
+
+def absent_counted_early(patch: MonkeyPatch) -> None:
+    """When the look-up was sent does not matter."""
+
+    def count(order_: Any, destination: Destination, _sent_at: object) -> None:
+        slot = order_.slot(destination)
+        if slot is not None and slot.phase is order.Phase.OPEN and not slots.is_done(order_, slot):
+            order_.put(destination, replace(slot, absents=slot.absents + 1))
+
+    patch.setattr(slots, "_count_absence", count)
+
+
+def refusal_parks_nothing(patch: MonkeyPatch) -> None:
+    """A refusal ends the generation, and the same thing falls due at once under a new key."""
+    patch.setattr(slots, "_park", lambda *_: None)
+
+
+def generation_not_counted(patch: MonkeyPatch) -> None:
+    """The next effect of a kind has the key of the last one."""
+    patch.setattr(Folding, "count", lambda *_: None)
+
+
+def one_stale_answer_overrules(patch: MonkeyPatch) -> None:
+    """The first answer that shows a living order is followed."""
+
+    def living(order_: Any, event: Any, here: Any) -> None:
+        order_.dispute = None
+        order_.lift(HoldReason.CONTRADICTION)
+        order_.move_to(event.status, here, confirmed=True)
+        order_.hold_for(Hold(HoldReason.OVERRULED, here.position, "one answer"))
+
+    patch.setattr(details, "_living", living)
+
+
+def refund_sent_again(patch: MonkeyPatch) -> None:
+    """A refund that nobody has seen is taken for not made."""
+    conclude = conclusions.conclude
+
+    def certain(order_: Any, policy: Any, place: Any, **told: Any) -> Any:
+        slot = order_.slot(place)
+        if slot is not None and slot.effect is Effect.REFUND and slot.absents >= 2:
+            return conclusions.not_executed(order_, policy, slot, "absent", retry_in=0.0)
+        return conclude(order_, policy, place, **told)
+
+    patch.setattr(outcome, "conclude", certain)
+
+
+# --- what is due ------------------------------------------------------------------------------------------------------
+
+
+def recorded_draft_reaped(patch: MonkeyPatch) -> None:
+    """The reaper takes every draft for a stray."""
+    patch.setattr(
+        due, "_unwanted", lambda order_, *_, **__: (s for s in order_.shop.living if s.state is ShopState.DRAFT)
+    )
+
+
+def stray_promoted(patch: MonkeyPatch) -> None:
+    """Whichever draft is the newest becomes the order."""
+    at_shop = due._wanted_at_shop
+
+    def newest(order_: Any, policy: Any) -> Due | None:
+        drafts = [s for s in order_.shop.living if s.state is ShopState.DRAFT]
+        ready = order_.status is Status.READY and order_.confirmed and not due.held(order_, policy)
+        if ready and len(drafts) > 1 and not wants_cancel(order_, policy):
+            return due._due(order_, Effect.PROMOTE, drafts[-1].shop_id)
+        return at_shop(order_, policy)
+
+    patch.setattr(due, "_wanted_at_shop", newest)
+
+
+def draft_accepted(patch: MonkeyPatch) -> None:
+    """The draft's ids will do."""
+    ids_of = due.accept_ids
+
+    def early(order_: Any, policy: Any) -> Ids | None:
+        own = order_.shop.own
+        if own is not None and own.state is ShopState.DRAFT and order_.accepted is None and order_.external is None:
+            ready = order_.status is Status.READY and order_.confirmed and order_.accept_ids is None
+            return Ids(own.shop_id, own.number) if ready else ids_of(order_, policy)
+        return ids_of(order_, policy)
+
+    patch.setattr(due, "accept_ids", early)
+
+
+def hold_ignored(patch: MonkeyPatch) -> None:
+    """What is held goes on."""
+    patch.setattr(due, "held", lambda *_: ())
+
+
+def glopal_cancelled_first(patch: MonkeyPatch) -> None:
+    """Glopal is told before the shop is clear."""
+    at_glopal = due._wanted_at_glopal
+
+    def hasty(order_: Any, policy: Any) -> Due | None:
+        if wants_cancel(order_, policy) and order_.status is not Status.CANCELLED and order_.cancelled is None:
+            return due._due(order_, Effect.CANCEL) if order_.parking(Effect.CANCEL) is None else None
+        return at_glopal(order_, policy)
+
+    patch.setattr(due, "_wanted_at_glopal", hasty)
+
+
+def reaper_off(patch: MonkeyPatch) -> None:
+    """Nobody looks for strays."""
+    patch.setattr(due, "reap_at", lambda *_: None)
+
+
+# --- the connectors and the feed --------------------------------------------------------------------------------------
+
+
+def any_200_is_a_success(patch: MonkeyPatch) -> None:
+    """Whatever Glopal says with 200 is taken for a yes."""
+    patch.setattr(Success, "shown_by", lambda *_: True)
+
+
+def filter_trusted(patch: MonkeyPatch) -> None:
+    """What the shop lists for a reference is ours."""
+
+    def listed(self: Any, reference: str) -> Any:
+        reply = shop_connector.exchange(self._endpoint, shop_connector.Outbound("GET", f"/orders?reference={reference}"))
+        document = json_object(reply.body) if getattr(reply, "status", 0) == 200 else None
+        rows = document.get("orders") if document else None
+        readable = isinstance(rows, list) and all(sighting(row) is not None for row in rows)
+        return rows if readable else Retry("the list of orders cannot be read")
+
+    patch.setattr(shop_connector.Shop, "_listed", listed)
+
+
+def events_taken_twice(patch: MonkeyPatch) -> None:
+    """An event that comes again is another event."""
+    fact = intake._fact
+
+    def anew(*given: Any) -> Any:
+        entry = fact(*given)
+        return replace(entry, source_id=f"{entry.source_id} {uuid4()}")
+
+    patch.setattr(intake, "_fact", anew)
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One planted bug: the promise that breaks, where to look for it, and within how many seeds it must be found."""
+
+    plant: Plant
+    promise: Promise
+    aim: Callable[[Simulation], None] = anything
+    within: int = 10
+
+    @property
+    def name(self) -> str:
+        """As people say it."""
+        return self.plant.__name__
+
+
+BUGS: Final = (
+    Bug(timeout_taken_for_a_failure, Promise.LOOK_FIRST, lossy("cut_after")),
+    Bug(fence_unchecked, Promise.FENCE, sleepy),
+    Bug(due_asked_outside_the_transaction, Promise.OVER, cancelled_soon),
+    Bug(sent_before_the_commit, Promise.INTENT),
+    Bug(deadline_unchecked, Promise.IN_TIME, sleepy),
+    Bug(refusal_not_read_back, Promise.GONE, late_and_cancelled),
+    Bug(second_open_row, Promise.ONE_OPEN, sleepy),
+    Bug(unknown_closed_unseen, Promise.OBSERVED, cancelled_late),
+    Bug(settle_window_left_out, Promise.LOOK_FIRST, lossy("cut_before")),
+    Bug(absent_counted_once, Promise.LOOK_FIRST, lossy("cut_before")),
+    Bug(absent_counted_early, Promise.LOOK_FIRST, lossy("cut_before")),
+    Bug(refusal_parks_nothing, Promise.REST, refusing),
+    Bug(generation_not_counted, Promise.REST),
+    Bug(one_stale_answer_overrules, Promise.REST, cancelled_behind_a_lag),
+    Bug(refund_sent_again, Promise.ONE_REFUND, refunded),
+    Bug(recorded_draft_reaped, Promise.REST),
+    Bug(stray_promoted, Promise.RECORDED, lossy("late")),
+    Bug(draft_accepted, Promise.FOUNDED),
+    Bug(hold_ignored, Promise.HELD, with_evidence),
+    Bug(glopal_cancelled_first, Promise.CLEAR, cancelled_late),
+    Bug(reaper_off, Promise.NO_STRAY, lossy("late")),
+    Bug(any_200_is_a_success, Promise.PROVED, lossy("html_before", "glopal")),
+    Bug(filter_trusted, Promise.OURS, lossy("another_order")),
+    Bug(events_taken_twice, Promise.EVENTS),
+)
