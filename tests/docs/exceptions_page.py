@@ -28,6 +28,9 @@ below is generated from `domain/exceptions.py`.
 - **A store's own** (pauses, keys that are turned away, a feed that nobody reads) have no event. They are seen live,
   carry `~store` in the place of an order, and are gone as soon as their cause is.
 
+A new class is a member of `Of` and a row of `CLASSES`, and whoever yields it: `attention` where an order's history
+shows it, `desk/stores.py` where it concerns a store. List, id, owner, proof, alerts and this page follow.
+
 How to work with them: [work the desk](../how-to/work-the-desk.md).
 
 ## Classes of orders

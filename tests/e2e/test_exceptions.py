@@ -29,7 +29,7 @@ def test_a_day_at_the_desk(stage):
         order_id = refused(stage)
         wait(lambda: stage.run("exceptions", "--json").data)
     [one] = stage.run("exceptions", "list", "--json").data
-    assert (one["of"], one["owner"], one["order_id"], one["closed_type"]) == (
+    assert (one["class"], one["owner"], one["order_id"], one["closed_type"]) == (
         "refused_by_shop",
         "operator",
         order_id,
@@ -48,7 +48,7 @@ def test_a_day_at_the_desk(stage):
     assert "sent, attempt 1: Refused: 422 no_such_article" in shown
     assert f'orderflow retry {STORE}/{order_id} draft --why "..."' in shown
     told = stage.run("exceptions", "show", one["id"], "--json").data
-    assert told["opened"]["type"] == "EffectRefused"
+    assert (told["opened"]["type"], told["exception"]["class"]) == ("EffectRefused", "refused_by_shop")
     assert [call["kind"] for call in told["attempts"]] == ["send"]
     assert one["id"] in stage.run("why", order_id).out
     assert stage.run("orders", "show", order_id, "--json").data["attention"][0]["id"] == one["id"]
@@ -108,7 +108,7 @@ def test_what_concerns_a_store_stands_with_the_others(stage):
     stage.run("pull")
     stage.run("pause", STORE, "shop", "--why", "upgrade", "--by", "ann")
     [one] = stage.run("exceptions", "--json").data
-    assert (one["of"], one["order_id"], one["text"]) == ("paused", None, "shop is paused by ann: upgrade")
+    assert (one["class"], one["order_id"], one["text"]) == ("paused", None, "shop is paused by ann: upgrade")
     shown = stage.run("exceptions", "show", one["id"]).out
     assert f"  orderflow resume {STORE} shop\n" in shown
     stage.run("resume", STORE, "shop")

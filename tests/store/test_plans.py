@@ -1,13 +1,20 @@
 """The hot statements find their rows by an index, on tables that have grown. Counted by Postgres, not guessed."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
 
 from orderflow import orders
 from orderflow.cli import listing
+from orderflow.desk import signals
+from orderflow.desk.exceptions import Wanted, listed
+from orderflow.desk.measuring import measured
+from orderflow.desk.rules import Rule
+from orderflow.domain.exceptions import Of
 from orderflow.domain.machine import Status
+from orderflow.projections.exceptions import Exceptions
 from orderflow.store import imports, leases, log, outbox, progress
 from orderflow.store.applied import Applied, links
 from orderflow.store.connect import connect
@@ -46,6 +53,24 @@ FILL = (
     SELECT 'acme', 'o' || n, (ARRAY['READY', 'ACCEPTED', 'COMPLETED', 'CANCELLED'])[n % 4 + 1], true, now(),
            now() - make_interval(secs => n), 10, n, 1, '{{}}' FROM generate_series(1, {MANY}) n
     """,
+    f"""
+    INSERT INTO orderflow.exceptions (store, order_id, kind, position, subject, class, text, commands, settling, owner,
+                                      opened_at, opened_type, opens_at, closed_position, closed_at)
+    SELECT 'acme', 'o' || n, 'parked_draft', n, n, 'refused_by_shop', '', '{{}}', false, 'operator', at, '', at,
+           CASE WHEN n % 1000 <> 0 THEN n END, CASE WHEN n % 1000 <> 0 THEN at END
+    FROM generate_series(1, {MANY}) n, LATERAL (SELECT now() - make_interval(mins => n) AS at) AS t
+    """,
+    f"""
+    INSERT INTO orderflow.attempts (attempt_id, store, order_id, destination, effect, generation, attempt, fence, kind,
+                                    started_at, milliseconds, outcome, decision, worker)
+    SELECT gen_random_uuid(), 'acme', 'o' || n, 'shop', 'draft', 0, 1, 1, 'send', now() - make_interval(mins => n), 1,
+           'Retry: 503', '', 'w' FROM generate_series(1, {MANY}) n
+    """,
+    f"""
+    INSERT INTO orderflow.alerts (store, rule, signal_id, state, at, body, next_at, tries, problem, delivered_at)
+    SELECT 'acme', 'r' || n / 20, gen_random_uuid(), 'firing', now(), '{{}}', now(), 1, '',
+           CASE WHEN n % 5000 <> 0 THEN now() END FROM generate_series(1, {MANY}) n
+    """,
     # Not analysed: nothing but their own words may keep its statements from the plans of an empty table.
     f"""
     INSERT INTO orderflow_vault.keys (store, order_id, key_id, wrapped)
@@ -53,7 +78,7 @@ FILL = (
     """,
     """
     ANALYZE orderflow.events, orderflow.streams, orderflow.outbox, orderflow.checkpoints, orderflow.cursors,
-        orderflow.imports, orderflow.orders
+        orderflow.imports, orderflow.orders, orderflow.exceptions, orderflow.attempts, orderflow.alerts
     """,
 )
 
@@ -102,6 +127,14 @@ def _list(conn: sa.Connection) -> None:
     assert len(conn.execute(listing.first(["acme", "b"], [*Status], [], listing.Sort.NEWS, 50)).all()) == 50
 
 
+def _exceptions(conn: sa.Connection) -> None:
+    assert listed(conn, Wanted(["acme"]), datetime.now(UTC), 10)[1] == MANY // 1000
+
+
+def _measure(conn: sa.Connection, rule: Rule) -> None:
+    assert measured(conn, rule, "acme", [], datetime.now(UTC)).count > 20
+
+
 def _keys(conn: sa.Connection, store: str) -> None:
     """The keys of a page, and whether they live still."""
     assert live(conn, VAULT, store, [*keys_of(conn, VAULT, store, ORDERS).values()])
@@ -138,6 +171,12 @@ STATEMENTS = {
     "note how far it came": ("imports", lambda c: imports.note(c, "acme", "f7", imports.Offset(800, 800, ""))),
     "the snapshot of an order": ("orders", lambda c: orders._snapshots(c, "acme", ["o77"])),
     "a list of orders": ("orders", _list),
+    "exceptions of orders": ("exceptions", lambda c: Exceptions()._standing(c, "acme", ["o1000", "o2000"])),
+    "a list of exceptions": ("exceptions", _exceptions),
+    "exceptions of the last half an hour": ("exceptions", lambda c: _measure(c, Rule("r", (Of.REFUSED_BY_SHOP,)))),
+    "calls of the last half an hour": ("attempts", lambda c: _measure(c, Rule("r", outcomes=("Retry",)))),
+    "what was said last": ("alerts", lambda c: signals.standing(c, "acme", "r7")),
+    "what is to be said": ("alerts", lambda c: signals.taken(c, ["acme"])),
     "cursor": ("cursors", lambda c: progress.cursor_of(c, "acme")),
     "move the cursor": ("cursors", lambda c: progress.move_cursor(c, "acme", MANY, "next")),
 }

@@ -6,7 +6,7 @@ It never changes anything: it reads the log, the calls and the read model.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from orderflow.cli.exceptions import ID, known, of_stores
 from orderflow.cli.finding import Place
 from orderflow.cli.freshness import warn
 from orderflow.cli.headline import clock, when
-from orderflow.desk.exceptions import STORE, Found, Id, UnknownExceptionError, by_id
+from orderflow.desk.exceptions import STORE, Found, Id, UnknownExceptionError, as_data, by_id
 from orderflow.domain.events import Destination, ExceptionAssigned, ExceptionDismissed
 from orderflow.domain.exceptions import CLASSES
 from orderflow.orders import load
@@ -68,7 +68,8 @@ def show(ctx: typer.Context, exception: ID, *, as_json: means.AsJson = False) ->
         evidence = _evidence(conn, found, means.means(ctx).command)
         warn(conn, app, [wanted.store], means.means(ctx).command, reader=Exceptions.name)
     if as_json:
-        means.print_json(evidence)
+        told = {one.name: getattr(evidence, one.name) for one in fields(evidence)}
+        means.print_json(told | {"exception": as_data(evidence.exception)})
         return
     for line in _lines(evidence, now):
         means.say(line)

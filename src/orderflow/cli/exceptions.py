@@ -23,7 +23,7 @@ from orderflow.cli.headline import clock
 from orderflow.cli.means import Failure, InStore, known_store, one_of, span
 from orderflow.desk import deciding, stores
 from orderflow.desk.deciding import Decider
-from orderflow.desk.exceptions import Found, Id, Wanted, listed, read_id
+from orderflow.desk.exceptions import Found, Id, Wanted, as_data, listed, read_id
 from orderflow.domain.exceptions import Of, Owner
 from orderflow.projections.exceptions import Exceptions
 from orderflow.store.bell import Topic
@@ -61,7 +61,7 @@ def list_(
             found, count = [*own, *found], count + len(own)
         warn(conn, app, among, means.means(ctx).command, reader=Exceptions.name)
     if as_json:
-        means.print_json(found)
+        means.print_json([as_data(one) for one in found])
         return
     if not found:
         means.say("no closed exceptions" if closed else "no exceptions: nothing waits for a person")

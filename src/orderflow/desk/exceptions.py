@@ -6,7 +6,7 @@ It never decides what is one: those of orders stand in the read model, or are tr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -86,6 +86,11 @@ class Found:
     closed_at: datetime | None = None
     closed_type: str | None = None
     closed_by: str | None = None
+
+
+def as_data(found: Found) -> dict[str, Any]:
+    """The same for programs, which may call a class by its name."""
+    return {("class" if one.name == "of" else one.name): getattr(found, one.name) for one in fields(found)}
 
 
 @dataclass(frozen=True, slots=True)
