@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from orderflow import orders
 from orderflow.cli import listing
 from orderflow.domain.machine import Status
-from orderflow.store import imports, leases, log, outbox, progress
+from orderflow.store import gates, imports, leases, log, outbox, progress
 from orderflow.store.applied import Applied, links
 from orderflow.store.connect import connect
 from orderflow.store.streams import read_streams
@@ -36,6 +36,11 @@ FILL = (
     """,
     f"INSERT INTO orderflow.checkpoints SELECT 'orders', 'acme', n, n, sha256('x') FROM generate_series(1, {MANY}) n",
     f"INSERT INTO orderflow.cursors (store, seq, cursor) SELECT 'acme', n, 'e' || n FROM generate_series(1, {MANY}) n",
+    f"""
+    INSERT INTO orderflow.gates (store, destination, seq, guarded, watched, reason, rests, spacing, in_flight,
+                                 broken_for, failures, calls, at)
+    SELECT 'acme', 'shop', n, false, false, '', 0, 0, '{{}}', 0, 0, 0, now() FROM generate_series(1, {MANY}) n
+    """,
     """
     INSERT INTO orderflow.imports (store, file, bytes, lines, digest)
     SELECT 'acme', 'f' || n / 100, n, n, '' FROM generate_series(1, 20000) n
@@ -53,7 +58,7 @@ FILL = (
     """,
     """
     ANALYZE orderflow.events, orderflow.streams, orderflow.outbox, orderflow.checkpoints, orderflow.cursors,
-        orderflow.imports, orderflow.orders
+        orderflow.imports, orderflow.orders, orderflow.gates
     """,
 )
 
@@ -123,6 +128,11 @@ STATEMENTS = {
     "head": ("events", lambda c: log.head(c, "acme")),
     "is it decided": ("events", lambda c: orders._decided(c, "acme", "c1")),
     "lease": ("outbox", _lease),
+    "the gates of a lease": ("gates", _lease),
+    "when the next lease is": ("outbox", lambda c: leases.soonest(c, [("acme", "shop"), ("acme", "glopal")])),
+    "a gate": ("gates", lambda c: gates.hold(c, ("acme", "shop"))),
+    "change a gate": ("gates", lambda c: gates.write(c, gates.hold(c, ("acme", "shop"))[0])),
+    "which gates are watched": ("gates", lambda c: leases.hold(c, "acme", [])),
     "rows of many orders": ("outbox", lambda c: outbox.rows_of_many(c, "acme", [f"o{n}" for n in range(70, 90)])),
     "streams of many orders": (
         "events",
