@@ -458,3 +458,34 @@ def test_a_row_that_exists_already_stays(app, store):
     with app.begin() as conn:
         outbox.rewrite(conn, [key], [], [outbox.Planned(key, "again", reads=False, next_at=T0)])
     assert rows(app, store)["draft:0"].target == "again"
+
+
+def test_a_redrive_has_a_lane_of_its_own(app, store):
+    """What a redrive frees or makes due waits in its lane; who asks for one order by hand gets it done like news."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)))
+    read_all(app, store, [Orders()])
+    plan(app, store, StorePolicy(mode=Mode.OBSERVE))
+    with app.begin() as conn:
+        planner.sweep(conn, store, POLICY)
+    assert rows(app, store)["draft:0"].lane == "live"
+    tell(app, store, ("a", e.RetryRequested(Effect.DRAFT, "ann", "go", plan="p1")))
+    plan(app, store)
+    assert (rows(app, store)["draft:0"].parked, rows(app, store)["draft:0"].lane) == (False, "redrive")
+    tell(app, store, ("a", details(10**6)))
+    plan(app, store)
+    assert rows(app, store)["draft:0"].lane == "redrive"
+    tell(app, store, ("a", e.RetryRequested(Effect.DRAFT, "ann", "now, please")))
+    plan(app, store)
+    assert rows(app, store)["draft:0"].lane == "live"
+
+
+def test_a_fetch_that_a_redrive_asks_for_is_in_its_lane(app, store):
+    """It would have come up tomorrow: now it comes up today, behind no live order's back."""
+    tell(app, store, ("a", RECEIVED), ("a", details(1)))
+    plan(app, store)
+    fetch = rows(app, store)["fetch:1"]
+    assert fetch.lane == "live"
+    tell(app, store, ("a", e.RetryRequested(Effect.FETCH, "ann", "go", plan="p1")))
+    plan(app, store)
+    assert rows(app, store)["fetch:1"].next_at < fetch.next_at
+    assert rows(app, store)["fetch:1"].lane == "redrive"

@@ -6,11 +6,12 @@ nothing may clean up as long as the snapshot lives; a table that does just that 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
-from orderflow.store import log, progress
+from orderflow.store import gates, leases, log, progress
 from orderflow.store.applied import Applied
 from orderflow.store.connect import connect
 from orderflow.store.log import INTAKE
@@ -91,6 +92,60 @@ def test_what_names_no_order_costs_only_itself(app):
         tail = an_append(app, INTAKE) - alone
     assert all(then <= now + MORE for then, now in zip(after, before, strict=True)), (before, after)
     assert tail <= MANY // 50
+
+
+def a_lease(engine: sa.Engine) -> int:
+    """Rows are looked for, as a worker does that finds nothing due; the gate of the place is read with it."""
+    touched = 0
+    with engine.connect() as conn:
+        for _ in range(2):
+            before = _touched(conn)
+            assert leases.lease(conn, "w", 60.0, [("acme", "shop")], 8) == []
+            gates.read(conn, ("acme", "shop"))
+            touched = _touched(conn) - before
+            conn.rollback()
+    return touched
+
+
+def _touched(conn: sa.Connection) -> int:
+    """Index entries and rows of gates that this transaction has come across, the dead ones, too."""
+    found = conn.exec_driver_sql(
+        "SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid)) + sum(pg_stat_get_xact_tuples_fetched(indexrelid)) "
+        "+ sum(pg_stat_get_xact_blocks_fetched(indexrelid)) + pg_stat_get_xact_blocks_fetched(min(indrelid)::oid) "
+        "FROM pg_index WHERE indrelid = 'orderflow.gates'::regclass GROUP BY indrelid"
+    )
+    return int(found.scalar_one())
+
+
+def test_a_gate_that_changes_with_every_call_stays_what_it_was(app):
+    """A destination that is paced: its gate is written with every lease and every outcome, and found at once."""
+    place = ("acme", "shop")
+
+    def passes() -> None:
+        with app.begin() as conn:
+            gate, now = gates.hold(conn, place)
+            gates.write(conn, replace(gate, started_at=now))
+
+    def passing() -> int:
+        """Index entries and pages that one such write comes across."""
+        with app.connect() as conn:
+            gate, now = gates.hold(conn, place)
+            before = _touched(conn)
+            gates.write(conn, replace(gate, started_at=now))
+            touched = _touched(conn) - before
+            conn.rollback()
+        return touched
+
+    for _ in range(20):
+        passes()
+    with old_snapshot(app):
+        before = [a_lease(app), passing()]
+        for _ in range(MANY):
+            passes()
+        after = [a_lease(app), passing()]
+    assert all(then <= now + 3 * MORE for then, now in zip(after, before, strict=True)), (before, after)
+    with app.connect() as conn:
+        assert conn.exec_driver_sql("SELECT count(*) FROM orderflow.gates").scalar_one() == 1
 
 
 def test_a_head_that_every_append_updates_would_not(app, database_url):

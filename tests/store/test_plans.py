@@ -15,7 +15,7 @@ from orderflow.desk.rules import Rule
 from orderflow.domain.exceptions import Of
 from orderflow.domain.machine import Status
 from orderflow.projections.exceptions import Exceptions
-from orderflow.store import imports, leases, log, outbox, progress
+from orderflow.store import gates, imports, leases, log, outbox, progress
 from orderflow.store.applied import Applied, links
 from orderflow.store.connect import connect
 from orderflow.store.streams import read_streams
@@ -43,6 +43,11 @@ FILL = (
     """,
     f"INSERT INTO orderflow.checkpoints SELECT 'orders', 'acme', n, n, sha256('x') FROM generate_series(1, {MANY}) n",
     f"INSERT INTO orderflow.cursors (store, seq, cursor) SELECT 'acme', n, 'e' || n FROM generate_series(1, {MANY}) n",
+    f"""
+    INSERT INTO orderflow.gates (store, destination, seq, guarded, watched, reason, rests, spacing, in_flight,
+                                 broken_for, failures, calls, at)
+    SELECT 'acme', 'shop', n, false, false, '', 0, 0, '{{}}', 0, 0, 0, now() FROM generate_series(1, {MANY}) n
+    """,
     """
     INSERT INTO orderflow.imports (store, file, bytes, lines, digest)
     SELECT 'acme', 'f' || n / 100, n, n, '' FROM generate_series(1, 20000) n
@@ -78,7 +83,8 @@ FILL = (
     """,
     """
     ANALYZE orderflow.events, orderflow.streams, orderflow.outbox, orderflow.checkpoints, orderflow.cursors,
-        orderflow.imports, orderflow.orders, orderflow.exceptions, orderflow.attempts, orderflow.alerts
+        orderflow.imports, orderflow.orders, orderflow.exceptions, orderflow.attempts, orderflow.alerts,
+        orderflow.gates
     """,
 )
 
@@ -156,6 +162,11 @@ STATEMENTS = {
     "head": ("events", lambda c: log.head(c, "acme")),
     "is it decided": ("events", lambda c: orders._decided(c, "acme", "c1")),
     "lease": ("outbox", _lease),
+    "the gates of a lease": ("gates", _lease),
+    "when the next lease is": ("outbox", lambda c: leases.soonest(c, [("acme", "shop"), ("acme", "glopal")])),
+    "a gate": ("gates", lambda c: gates.hold(c, ("acme", "shop"))),
+    "change a gate": ("gates", lambda c: gates.write(c, gates.hold(c, ("acme", "shop"))[0])),
+    "which gates are watched": ("gates", lambda c: leases.hold(c, "acme", [])),
     "rows of many orders": ("outbox", lambda c: outbox.rows_of_many(c, "acme", [f"o{n}" for n in range(70, 90)])),
     "streams of many orders": (
         "events",

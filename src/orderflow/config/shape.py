@@ -364,7 +364,9 @@ class Settings(Struct, frozen=True, kw_only=True):
             "orders, so for trials only"
         ),
     ] = ()
-    workers: Annotated[int, _is("calls that one `orderflow work` makes at a time", ge=1, le=64)] = 4
+    workers: Annotated[
+        int, _is("calls that one `orderflow work` makes at a time, beside those that hang", ge=1, le=64)
+    ] = 4
     windows: Annotated[WindowSettings, _is("times of a call")] = WindowSettings()
     breaker: Annotated[BreakerSettings, _is("when a destination counts as down")] = BreakerSettings()
     seal: Annotated[SealSettings, _is("seals of the logs")] = SealSettings()

@@ -195,4 +195,4 @@ class Crew:
         self._turns.append((key.store, key.destination))
         live = sum(row.lane == LIVE for row in rows)
         counted = self._live + live - _LIVE_FOR_ONE * (len(rows) - live)
-        self._live = min(max(0, counted), 2 * _LIVE_FOR_ONE)
+        self._live = min(max(0, counted), 4 * _LIVE_FOR_ONE)

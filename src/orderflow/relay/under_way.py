@@ -23,8 +23,10 @@ _UNSETTLED: Final = 256
 """Calls between intent and record, at most: the next are prepared while the last are settled, but not without end."""
 _SLOW: Final = 1.0
 """Seconds: a place whose calls take longer does not get the last caller."""
-_HANGS: Final = 2.0
-"""Seconds: a call that goes on for longer is put aside, and a spare caller takes its caller's place."""
+_HANGS: Final = 3.0
+"""A call that goes on for so many times as long as is usual there is put aside: a spare caller takes its place."""
+_QUICK: Final = 0.1
+"""Seconds: no call that is quicker hangs, however quick is usual."""
 _RARELY: Final = 0.25
 """The share of calls that hang up to which that is the trouble of single orders, and not of the place."""
 _REMEMBERED: Final = 60.0
@@ -47,6 +49,7 @@ class UnderWay:
         self._started: dict[int, float] = {}
         self._made: set[int] = set()
         self._took: dict[Place, tuple[float, float]] = {}
+        self._usual: dict[Place, float] = {}
         self._hung: dict[Place, float] = {}
         self._back: deque[tuple[Call, Reply]] = deque()
 
@@ -61,7 +64,7 @@ class UnderWay:
         """
         with self._changed:
             seconds, aside = self._seconds(), self._aside()
-            ahead = self._ahead(seconds)
+            ahead = self._ahead(seconds, aside)
             unmade = len(self._calls) - len(self._made) - len(aside)
             if unmade - self._workers > ahead // 2:
                 return 0
@@ -73,7 +76,7 @@ class UnderWay:
     def beside(self) -> int:
         """How many of them may be of other lanes than *live*: those have half of all room at most."""
         with self._changed:
-            half = max(1, (self._workers + self._ahead(self._seconds())) // 2)
+            half = max(1, (self._workers + self._ahead(self._seconds(), self._aside())) // 2)
             return max(0, half - len(self._beside - self._made))
 
     def full(self) -> list[Place]:
@@ -89,25 +92,19 @@ class UnderWay:
     def _here(self, aside: set[int]) -> Counter[Place]:
         return Counter(place for number, place in self._calls.items() if number not in aside)
 
-    def _ahead(self, seconds: dict[Place, float]) -> int:
+    def _ahead(self, seconds: dict[Place, float], aside: set[int]) -> int:
         slowest = max(seconds.values(), default=_MOMENT)
-        return min(_AHEAD, int(self._workers * _MOMENT / max(slowest, 0.001))) if slowest < _MOMENT else 0
+        if slowest >= _MOMENT or len(aside) > max(1, self._workers // 4):
+            return 0
+        return min(_AHEAD, int(self._workers * _MOMENT / max(slowest, 0.001)))
 
     def _seconds(self) -> dict[Place, float]:
-        """How long a call takes at each place: the last ones, and those that go on. No haste where nothing is known.
-
-        Where calls rarely hang, a quarter of the callers may be at one that does before the place counts as slow.
-        """
+        """How long a call takes at each place: the last ones, and those that go on. No haste where nothing is known."""
         now = self._clock()
         known = {place: took for place, (took, when) in self._took.items() if now - when < _REMEMBERED}
-        going_on: dict[Place, list[float]] = {}
         for number in self._started.keys() - self._aside():
-            going_on.setdefault(self._calls[number], []).append(now - self._started[number])
-        for place, ages in going_on.items():
-            forgiven = self._workers // 4 if place in known and self._rarely_hangs(place) else 0
-            oldest = sorted(ages, reverse=True)[forgiven:]
-            if oldest or place not in known:
-                known[place] = max(known.get(place, _MOMENT), *oldest)
+            place = self._calls[number]
+            known[place] = max(known.get(place, _MOMENT), now - self._started[number])
         return known
 
     def _aside(self) -> set[int]:
@@ -116,9 +113,12 @@ class UnderWay:
         hang = [
             (began, number)
             for number, began in self._started.items()
-            if now - began > _HANGS and self._rarely_hangs(self._calls[number])
+            if self._hangs(self._calls[number], now - began) and self._rarely_hangs(self._calls[number])
         ]
         return {number for _, number in sorted(hang)[: spare(self._workers)]}
+
+    def _hangs(self, place: Place, seconds: float) -> bool:
+        return seconds > max(_QUICK, _HANGS * self._usual.get(place, _SLOW))
 
     def _rarely_hangs(self, place: Place) -> bool:
         return self._hung.get(place, 1.0) < _RARELY
@@ -180,9 +180,11 @@ class UnderWay:
             return
         now, place = self._clock(), self._calls[id(call)]
         took, before = now - began, self._took.get(place)
-        hung, was = float(took > _HANGS), self._hung.get(place)
+        hung, was = float(self._hangs(place, took)), self._hung.get(place)
         self._hung[place] = hung if was is None else was + (hung - was) / 16
         if hung and self._rarely_hangs(place):
             return  # the trouble of one order says nothing about the place
+        usual = self._usual.get(place, took)
+        self._usual[place] = usual + (took - usual) / 16
         smooth = took if before is None or took > before[0] else before[0] + (took - before[0]) / 8
         self._took[place] = (smooth, now)
