@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 from msgspec.structs import asdict
 
@@ -28,7 +29,6 @@ from orderflow.audit.sealer import Sealing
 from orderflow.config import AlertSettings, ConfigError, SealSettings, Settings, StoreSettings
 from orderflow.connectors import Capabilities, Connector
 from orderflow.connectors.glopal import Glopal
-from orderflow.connectors.shop import Shop
 from orderflow.desk.alerts import Alerting, Program, Receiver, Webhook
 from orderflow.domain.events import Destination
 from orderflow.domain.policy import StorePolicy
@@ -345,9 +345,11 @@ def mapping_of(name: str, store: StoreSettings) -> Mapping:
         return mapping_from(config.table(store.glopal.mapping))
 
 
-def rehearsal(mapping: Mapping) -> Connector:
+def rehearsal(name: str, store: StoreSettings, mapping: Mapping) -> Connector:
     """A shop connector that freezes what the real one would, and can send nothing: it has neither address nor key."""
-    return Shop("https://rehearsal.invalid", "none", mapping)
+    nowhere = msgspec.structs.replace(store.shop, base_url="https://rehearsal.invalid")
+    with _blaming(f"stores.{name}.shop"):
+        return shops.connector(nowhere, "none", mapping, 1.0)
 
 
 def _shop(name: str, store: StoreSettings, mapping: Mapping, call_seconds: float) -> Connector:

@@ -7,7 +7,7 @@ attempt by `conclusions`. It has no queue, no leases and no threads; those are t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -105,8 +105,9 @@ class Glopal:
 
 @dataclass
 class ModelShop:
-    """A shop without unique references: every create makes one more."""
+    """A shop without unique references: every create makes one more. `two_ids`: a real order has another id."""
 
+    two_ids: bool = False
     orders: dict[str, Sighting] = field(default_factory=dict)
     fulfilled: bool = False
     promotions: int = 0
@@ -122,7 +123,8 @@ class ModelShop:
             return "no such draft"
         if order.state is ShopState.DRAFT:
             self.promotions += 1
-        self.orders[shop_id] = Sighting(shop_id, order.number, ShopState.ORDER, promoted=True)
+        real_id = f"real-{shop_id}" if self.two_ids else ""
+        self.orders[shop_id] = Sighting(shop_id, order.number, ShopState.ORDER, promoted=True, real_id=real_id)
         return self.orders[shop_id]
 
     def withdraw(self, shop_id: str, seen: ShopState | None) -> Sighting | str:
@@ -131,7 +133,7 @@ class ModelShop:
             return Sighting(shop_id, "", ShopState.GONE)
         if order.state is ShopState.ORDER and (self.fulfilled or seen is ShopState.DRAFT):
             return "it is fulfilled" if self.fulfilled else "not a draft"
-        self.orders[shop_id] = Sighting(shop_id, order.number, ShopState.GONE, promoted=order.promoted)
+        self.orders[shop_id] = replace(order, state=ShopState.GONE)
         return self.orders[shop_id]
 
     def look_up(self, shop_id: str = "") -> tuple[Sighting, ...]:

@@ -63,16 +63,17 @@ def test_every_history_comes_to_rest(
     st.lists(st.sampled_from([1.0, 20.0, 100.0, 4000.0]), min_size=7, max_size=7),
     st.sampled_from([seconds(0), LAG]),
     st.lists(st.sampled_from(Fault), max_size=8),
+    st.builds(ModelShop, two_ids=st.booleans()),
 )
 def test_the_world_stays_whole(
-    policy: StorePolicy, moves: list[str], gaps: list[float], lag: timedelta, faults: list[Fault]
+    policy: StorePolicy, moves: list[str], gaps: list[float], lag: timedelta, faults: list[Fault], shop: ModelShop
 ) -> None:
     """From nothing, with faults: one promotion, one set of accept ids, no live shop order of a cancelled sale.
 
     Glopal moves on as drawn where that is legal, and reports what is or was true; `cancel` is a person's command, and
     `elsewhere` an accept that somebody else made. In the end there is rest or a named exception.
     """
-    world, shop = Glopal([(T0, Status.RECEIVED)], lag), ModelShop()
+    world = Glopal([(T0, Status.RECEIVED)], lag)
     driver = Driver(policy, world, shop, faults=faults, check=lambda d: check_due(d.order, d.policy))
     driver.record(Reported(Report.RECEIVED, T0))
     for move, gap in zip(moves, gaps, strict=False):
@@ -82,6 +83,7 @@ def test_the_world_stays_whole(
     order = driver.order
     assert shop.promotions <= 1
     assert len(set(world.accepts)) <= 1
+    assert set(world.accepts) <= {order.ids for order in shop.orders.values()}
     assert driver.due() == ()
     if policy.effects_from is not None and order.born is not None and order.born < policy.effects_from:
         assert (shop.orders, world.accepts) == ({}, [])

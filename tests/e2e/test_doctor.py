@@ -2,12 +2,15 @@
 
 import json
 import re
+from datetime import UTC, datetime
+from random import Random
 
 import pytest
 import sqlalchemy as sa
 
 from orderflow import intake, work
 from orderflow.sandbox import Request, Response, serve
+from orderflow.sandbox.shopify import Shopify, ShopifyOptions
 from orderflow.store.vault import new_master_key
 
 from .stage import STORE, staged
@@ -408,6 +411,28 @@ def test_a_shop_that_ignores_its_filter(stage):
         expect(
             findings(stage, "--go-live"), "shop", "failure", "finds orders for a reference that nobody has", "filter"
         )
+
+
+def test_a_shop_of_another_kind_is_asked_as_a_look_up_asks(stage):
+    """Through its own connector: a Shopify store, with the key that it knows, with another, and without a scope."""
+    clock = lambda: datetime.now(UTC)  # noqa: E731
+    shopify = Shopify(clock=clock, rng=Random(1), key="shop-sandbox")
+    asked = []
+
+    def listening(request):
+        asked.append(request)
+        return shopify.handle(request)
+
+    with serve(listening) as shop:
+        change(stage, r'(shop\]\nbase_url = )".*"', rf'\1"{shop.url}"\nkind = "shopify"')
+        expect(findings(stage, "--go-live"), "shop", "ok", "answers, takes the key, and searches by reference")
+        assert all(b'"query":"query' in request.body for request in asked)
+        shopify.key = "another"
+        expect(findings(stage, "--go-live"), "shop", "failure", "does not answer a look-up: 401", "connect-shopify.md")
+    without = Shopify(clock=clock, rng=Random(1), key="shop-sandbox", options=ShopifyOptions(scopes=frozenset()))
+    with serve(without.handle) as shop:
+        change(stage, r'(shop\]\nbase_url = )".*"', rf'\1"{shop.url}"')
+        expect(findings(stage, "--go-live"), "shop", "failure", "look-up: 200 ACCESS_DENIED", "stores.acme.shop.key")
 
 
 def test_settings_for_trying_things_out(stage):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.connectors.test_conformance import details
 
 from orderflow.sandbox import serve
 
@@ -131,6 +132,20 @@ def test_map_reads_a_file_without_a_database(stage: Stage) -> None:
     assert "Ada" not in said.out
     (stage.home / "body.json").write_text("{}")
     assert "id is missing" in stage.run("map", "--file", "body.json", code=1).out
+
+
+def test_map_shows_the_request_of_the_shop_that_there_is(stage: Stage) -> None:
+    """Shopify's own, with what it could not take; its shape only, since nobody has said which members are personal."""
+    (stage.home / "body.json").write_bytes(details())
+    settings = stage.home / "orderflow.toml"
+    settings.write_text(settings.read_text().replace(".shop]\n", '.shop]\nkind = "shopify"\n'))
+    said = stage.run("map", "--file", "body.json", "--personal", "--json").data["request"]
+    assert said["target"].startswith("/admin/api/")
+    assert said["body"]["variables"]["input"]["taxExempt"] is True
+    masked = stage.run("map", "--file", "body.json", "--json").data["request"]
+    assert masked["body"]["variables"]["input"]["shippingAddress"]["countryCode"] == "text, 2 characters"
+    (stage.home / "body.json").write_bytes(details().replace(b'"country":"', b'"country":"x'))
+    assert "billing_address.country is no code" in stage.run("map", "--file", "body.json", code=1).out
 
 
 def test_map_asks_glopal_without_recording(stage: Stage) -> None:

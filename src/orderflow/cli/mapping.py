@@ -56,6 +56,7 @@ class _Body:
     mapping: Mapping
     mapping_file: str
     base_currency: str | None
+    settings: config.StoreSettings
     raw: bytes = field(repr=False)
 
 
@@ -147,9 +148,9 @@ def _body(
     base = config.policy(store).base_currency
     if path is None:
         chosen, file = composition.mapping_of(name, store), str(store.glopal.mapping or "the defaults")
-        return _Body(name, order_id, source, chosen, file, base, raw)
+        return _Body(name, order_id, source, chosen, file, base, store, raw)
     try:
-        return _Body(name, order_id, source, mapping_from(config.table(path)), str(path), base, raw)
+        return _Body(name, order_id, source, mapping_from(config.table(path)), str(path), base, store, raw)
     except ValueError as error:
         raise Failure(f"--mapping: {error}") from None
 
@@ -161,7 +162,7 @@ def _told(body: _Body, found: Coverage, *, personal: bool) -> dict[str, Any]:
     """Everything as plain data, masked unless `personal`."""
     request, problem = (None, found.problem) if found.order is None else _request(body, found)
     if request is not None and not personal:
-        request["body"] = {name: _masked(name, value) for name, value in request["body"].items()}
+        request["body"] = _without_buyer(request["body"], body.settings.shop.kind)
     return {
         "store": body.store,
         "order_id": body.order_id,
@@ -200,10 +201,12 @@ def _request(body: _Body, found: Coverage) -> tuple[dict[str, Any] | None, str |
     reference = f"glopal:{body.store}:{order_id}"
     task = Task(Effect.DRAFT, body.store, order_id, reference, details=body.raw, base=found.base)
     try:
-        frozen = parse(composition.rehearsal(body.mapping).freeze(task))
+        frozen = parse(composition.rehearsal(body.store, body.settings, body.mapping).freeze(task))
     except FreezeError as error:
         return None, str(error)
     assert isinstance(frozen, Dict)  # a connector froze it
+    if "target" not in frozen:  # a shop where one draft takes several calls
+        return {"method": "several", "target": "calls", "body": frozen}, None
     content = parse(str(frozen["body"]).encode())
     return {"method": frozen["method"], "target": frozen["target"], "body": content}, None
 
@@ -214,8 +217,11 @@ def _own_id(raw: bytes) -> str:
     return str(details["id"])
 
 
-def _masked(name: str, value: Json) -> Json:
-    return _mask_each(value) if name in _PERSONAL else value
+def _without_buyer(body: Dict[str, Json], kind: config.ShopKind) -> Json:
+    """The request's shape. What its members say is shown only where it is known which of them are personal."""
+    if kind is not config.ShopKind.CONTRACT:
+        return _mask_each(body)
+    return {name: _mask_each(value) if name in _PERSONAL else value for name, value in body.items()}
 
 
 def _mask_each(value: Json) -> Json:

@@ -1,6 +1,7 @@
-"""Is the shop there, does it take the key, and does it search as the contract says?
+"""Is the shop there, does it take the key, and does it search as it should?
 
-It asks for the orders of a reference that nobody has, and nothing else.
+It asks for the orders of a reference that nobody has, and nothing else. A shop of the generic contract is asked by
+hand, to tell exactly what of the contract it breaks; any other through its connector, as a look-up asks.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import uuid4
 
-from orderflow.config import StoreSettings
+from orderflow import shops
+from orderflow.config import ShopKind, StoreSettings
+from orderflow.connectors import Found, Subject, Unreadable
 from orderflow.connectors.exchange import json_object
 from orderflow.doctor.finding import Finding, failure, ok, warning
 from orderflow.glopal.client import Endpoint
+from orderflow.glopal.mapping import Mapping
 from orderflow.glopal.replies import Broken, NotSent, Reply
 
+_SECONDS: Final = 30.0
 CONTRACT: Final = "docs/how-to/read-the-shop-contract.md"
 
 
@@ -23,12 +28,33 @@ def checked(name: str, store: StoreSettings) -> Iterator[Finding]:
     if store.shop.base_url.startswith("http://"):
         mend = f"set stores.{name}.shop.base_url to https://..., unless the shop runs on this machine"
         yield warning("shop's address", "is not encrypted", mend, name)
-    endpoint = Endpoint(store.shop.base_url, store.shop.key.read(f"stores.{name}.shop.key"), total_seconds=30.0)
+    key = store.shop.key.read(f"stores.{name}.shop.key")
+    if store.shop.kind is not ShopKind.CONTRACT:
+        yield _looked_up(name, store, key)
+        return
+    endpoint = Endpoint(store.shop.base_url, key, total_seconds=_SECONDS)
     try:
         reply = endpoint.exchange("GET", f"/orders?reference=glopal%3A{uuid4()}%3Adoctor")
     finally:
         endpoint.close()
     yield _answer(name, store, reply)
+
+
+def _looked_up(name: str, store: StoreSettings, key: str) -> Finding:
+    """What a look-up of a reference that nobody has comes to."""
+    connector = shops.connector(store.shop, key, Mapping(), _SECONDS)
+    try:
+        sight = connector.find(Subject(name, "doctor", f"glopal:{uuid4()}:doctor"))
+    finally:
+        connector.close()
+    place, kind = f"stores.{name}.shop", store.shop.kind.value
+    if isinstance(sight, Found):
+        if sight.sightings:
+            return failure("shop", "finds orders for a reference that nobody has", f"mend the shop ({kind})", name)
+        return ok("shop", "answers, takes the key, and searches by reference", name)
+    found = sight.problem if isinstance(sight, Unreadable) else sight.reason
+    mend = f"mend {place}.base_url or {place}.key ({store.shop.key.place}); see docs/how-to/connect-{kind}.md"
+    return failure("shop", f"does not answer a look-up: {found}", mend, name)
 
 
 def _answer(name: str, store: StoreSettings, reply: Reply | NotSent | Broken) -> Finding:
