@@ -4,9 +4,7 @@ import socket
 
 import pytest
 from tests.shops.bring_up import Recipe, running
-from tests.shops.medusa import MEDUSA
-
-RECIPES = [MEDUSA]
+from tests.shops.kinds import RECIPES
 
 pytestmark = [pytest.mark.real_shop, pytest.mark.timeout(900)]
 

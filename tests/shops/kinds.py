@@ -1,0 +1,6 @@
+"""Every kind of real shop that the tests know."""
+
+from tests.shops.bring_up import Recipe
+from tests.shops.medusa import MEDUSA
+
+RECIPES: list[Recipe] = [MEDUSA]
