@@ -256,6 +256,14 @@ def test_a_missing_line_that_costs_nothing_is_missed(hand: Hand) -> None:
     assert hand.states() == [BEGUN]
 
 
+def test_a_cart_that_bears_our_reference_is_nothing_of_ours(hand: Hand) -> None:
+    """Where the custom fields are not locked, a buyer can write them into their own cart."""
+    hand.shop.orders[hand.draft()]["state"] = "AddingItems"
+    assert hand.states() == [BEGUN]
+    assert isinstance(hand.do(Effect.DRAFT), Unknown)
+    assert isinstance(hand.do(Effect.PROMOTE, "1", DRAFT), Refused)
+
+
 def test_a_promotion_of_the_shop_is_told(hand: Hand) -> None:
     hand.shop.extra = -100
     result = hand.do(Effect.DRAFT)

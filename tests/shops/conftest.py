@@ -1,5 +1,6 @@
 """One running shop of each kind for a whole run; who kills shops starts their own."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,7 +39,6 @@ def stage(request: pytest.FixtureRequest, app: sa.Engine, clock: Clock) -> NewSt
     """Make a stage in virtual time with a store of its own; its shop is replaced by who wants a real one."""
 
     def make(**options: Any) -> Stage:
-        name = request.node.name.replace("_", "-").partition("[")[0]
-        return Stage(app, clock, name, **options)
+        return Stage(app, clock, re.sub(r"\W+", "-", request.node.name).strip("-"), **options)
 
     return make

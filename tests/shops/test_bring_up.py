@@ -4,10 +4,7 @@ import socket
 
 import pytest
 from tests.shops.bring_up import Recipe, running
-from tests.shops.medusa import MEDUSA
-from tests.shops.vendure import VENDURE
-
-RECIPES = [MEDUSA, VENDURE]
+from tests.shops.kinds import RECIPES
 
 pytestmark = [pytest.mark.real_shop, pytest.mark.timeout(900)]
 

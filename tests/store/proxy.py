@@ -47,6 +47,7 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # answers are many small pieces
                 if self._faults == [] and self._refuse:
                     self._refuse -= 1
                     client.close()

@@ -1,12 +1,13 @@
 // What a Vendure needs to take orders from orderflow: fields for our reference, the prices and the shipping that the
 // buyer paid, and what makes Vendure go by them. Copy it; the settings below are merged into your own.
 //
-// `public: false` is not for looks: without it a buyer could set the price of a line through the Shop API.
+// The two locks are not for looks. `public: false` alone does not keep a buyer from writing these fields of an order
+// through the Shop API (its input is plain JSON where an order has no public fields), so rights are asked for as well.
 
 const { createHash, timingSafeEqual } = require('node:crypto');
 const { LanguageCode, RandomBytesApiKeyStrategy, ShippingCalculator } = require('@vendure/core');
 
-const hidden = { public: false, nullable: true };
+const hidden = { public: false, nullable: true, requiresPermission: ['UpdateOrder'] };
 
 const customFields = {
   Order: [
@@ -21,10 +22,12 @@ const customFields = {
   ],
 };
 
-// Only orders that carry our reference have prices of their own; everybody else pays what the catalogue says.
+// Only what carries our reference has prices of its own, and a buyer's cart never does.
+const isOurs = (order) => order.state !== 'AddingItems' && Boolean(order.customFields.glopalReference);
+
 const priceStrategy = {
   calculateUnitPrice(ctx, variant, fields, order) {
-    const paid = order.customFields.glopalReference ? fields.glopalPrice : null;
+    const paid = isOurs(order) ? fields.glopalPrice : null;
     return paid == null
       ? { price: variant.listPrice, priceIncludesTax: variant.listPriceIncludesTax }
       : { price: paid, priceIncludesTax: true };
@@ -36,7 +39,7 @@ const shippingCalculator = new ShippingCalculator({
   description: [{ languageCode: LanguageCode.en, value: 'What the buyer paid at Glopal' }],
   args: {},
   calculate: (ctx, order) =>
-    order.customFields.glopalReference
+    isOurs(order)
       ? { price: order.customFields.glopalShipping ?? 0, priceIncludesTax: true, taxRate: 0 }
       : undefined, // not offered to anybody else
 });

@@ -203,10 +203,11 @@ def test_a_currency_or_a_country_that_the_shop_lacks(
 def test_buyers_cannot_set_their_own_price(shop: Running) -> None:
     """The custom fields are for the admin API only, and nobody else is offered our way to ship."""
     own = "addItemToOrder(productVariantId: 1, quantity: 1, customFields: {glopalPrice: 1}) { __typename }"
-    renamed = 'setOrderCustomFields(input: {customFields: {glopalReference: "x"}}) { __typename }'
-    for mutation in (own, renamed):
+    marks = 'setOrderCustomFields(input: {customFields: {glopalReference: "x", glopalShipping: 0}}) { __typename }'
+    adding = "addItemToOrder(productVariantId: 1, quantity: 1) { __typename }"
+    for mutation, code in ((own, "GRAPHQL_VALIDATION_FAILED"), (f"{adding} {marks}", "USER_INPUT_ERROR")):
         answer = ask(shop.base_url, "", f"mutation {{ {mutation} }}", path="shop-api")
-        assert answer["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+        assert answer["errors"][0]["extensions"]["code"] == code
     offered = ask(shop.base_url, "", "{ eligibleShippingMethods { code } }", path="shop-api")
     assert offered == {"data": {"eligibleShippingMethods": []}}
 

@@ -25,6 +25,7 @@ LINES: Final = (
     "lines { quantity orderPlacedQuantity unitPriceWithTax productVariant { sku } customFields { glopalCharge } }"
 )
 
+CART: Final = "AddingItems"
 DRAFT: Final = "Draft"
 PAYING: Final = "ArrangingPayment"
 CANCELLED: Final = "Cancelled"
@@ -73,7 +74,8 @@ def standing(row: Json) -> Standing | None:
 def _is_whole(row: Mapping[str, Json]) -> bool:
     """All parts are there, and the shop's own sums are those that the reference came with.
 
-    The number of pieces is compared beside the total: a missing line may have cost nothing.
+    The number of pieces is compared beside the total: a missing line may have cost nothing. A buyer's own cart
+    is nothing of ours, whatever it bears.
     """
     marks = row.get("customFields")
     if not isinstance(marks, Mapping):
@@ -84,7 +86,7 @@ def _is_whole(row: Mapping[str, Json]) -> bool:
     ]
     alike = all(isinstance(found, int) and found == meant for found, meant in sums)
     named = inside(row, "customer", "id") is not None and bool(inside(row, "shippingAddress", "countryCode"))
-    return alike and named and bool(row.get("shippingLines"))
+    return alike and named and bool(row.get("shippingLines")) and row.get("state") != CART
 
 
 def view(row: Mapping[str, Json], order: Standing) -> View:
