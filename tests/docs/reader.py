@@ -14,7 +14,7 @@ from .pages import Block, Setting, commands
 from .terminal import PATIENCE, WRITE, Terminal
 
 # Asking again changes nothing, so the reader may look until the page's moment has come.
-_LOOKS: Final = re.compile(r"\s*(orderflow (orders|effects|why|verify|config|doctor)|curl (?!.*-X))")
+_LOOKS: Final = re.compile(r"\s*(orderflow (orders|effects|redrive status|why|verify|config|doctor)|curl (?!.*-X))")
 
 
 @dataclass(slots=True)
