@@ -15,12 +15,16 @@ from orderflow.connectors import (
     Delivered,
     Found,
     FreezeError,
+    Missing,
     Refused,
     Result,
     Retry,
     Subject,
     Task,
     Unknown,
+    Unreadable,
+    View,
+    ViewedLine,
 )
 from orderflow.connectors.shop import Shop
 from orderflow.domain.events import Effect, ShopState, Sighting
@@ -292,3 +296,74 @@ def test_odd_ids_travel_whole() -> None:
             assert isinstance(connector.send(frozen, key="k" * 500, in_time=lambda: True), Delivered)
             connector.close()
     assert paths == ["/orders/a%2Fb%20%3F%C3%BC/promote"] * 2
+
+
+# --- view -----------------------------------------------------------------------------------------------------------
+
+
+def shows(hand: Hand, text: str) -> None:
+    """The shop answers so, whatever it is asked."""
+    hand.bench.fake.instead = Response(200, text.encode())
+
+
+def test_an_order_is_viewed_whole(hand: Hand) -> None:
+    """What was sent is what is shown: reference, currency, total, and each line with its price."""
+    shop_id = hand.draft()
+    sent, shown = hand.shop.created_from(shop_id), hand.connector.view(shop_id)
+    assert isinstance(shown, View), shown
+    assert (shown.sighting.shop_id, shown.sighting.state, shown.reference) == (shop_id, ShopState.DRAFT, REFERENCE)
+    assert (shown.currency, shown.total) == (sent["currency"], Decimal(sent["total"]))
+    assert shown.lines == tuple(
+        ViewedLine(item["sku"], item["quantity"], Decimal(item["unit_price"])) for item in sent["items"]
+    )
+    hand.shop.delete_by_hand(shop_id)
+    assert isinstance(hand.connector.view(shop_id), Missing)
+    assert isinstance(hand.connector.view(".."), Unreadable)
+
+
+def test_what_a_shop_does_not_show_is_none(hand: Hand) -> None:
+    shows(hand, '{"id": "1", "number": "1", "state": "order"}')
+    shown = hand.connector.view("1")
+    assert isinstance(shown, View), shown
+    assert (shown.reference, shown.currency, shown.total, shown.lines) == (None, None, None, None)
+    shows(hand, '{"id": "1", "number": "1", "state": "order", "items": [{"quantity": 2}, {"sku": "", "quantity": 1}]}')
+    shown = hand.connector.view("1")
+    assert isinstance(shown, View), shown
+    assert shown.lines == (ViewedLine(None, 2), ViewedLine(None, 1))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '"total": "much"',
+        '"total": {}',
+        '"items": {}',
+        '"items": [7]',
+        '"items": [{"sku": "A"}]',
+        '"items": [{"sku": "A", "quantity": 1.5}]',
+        '"items": [{"sku": "A", "quantity": "2"}]',
+        '"items": [{"sku": "A", "quantity": true}]',
+        '"items": [{"sku": "A", "quantity": 1e999999}]',
+        '"items": [{"sku": "A", "quantity": 1, "unit_price": "dear"}]',
+    ],
+)
+def test_what_is_not_of_the_contract_is_unreadable(hand: Hand, odd: str) -> None:
+    """Half an answer compares to nothing."""
+    shows(hand, f'{{"id": "1", "number": "1", "state": "order", {odd}}}')
+    assert isinstance(hand.connector.view("1"), Unreadable)
+
+
+@pytest.mark.parametrize("kind", ["error_503", "throttled", "refused", "lost"])
+def test_no_answer_is_no_view(hand: Hand, kind: str) -> None:
+    """Nor is it a missing order."""
+    shop_id = hand.draft()
+    hand.bench.script(kind)
+    assert isinstance(hand.connector.view(shop_id), Retry)
+
+
+def test_another_404_is_no_missing_order(hand: Hand) -> None:
+    """A wrong address, a proxy: only the contract's own word says that an order is gone."""
+    hand.bench.fake.instead = Response(404, b"not here")
+    shown = hand.connector.view("1")
+    assert isinstance(shown, Retry)
+    assert shown.closed

@@ -41,8 +41,8 @@ def world(terminal: Terminal) -> World:
     return made
 
 
-def _post(world: World, path: str) -> str:
-    return _ask(urllib.request.Request(f"{world.control}/acme/{path}", method="POST"))
+def _post(world: World, path: str, body: bytes | None = None) -> str:
+    return _ask(urllib.request.Request(f"{world.control}/acme/{path}", method="POST", data=body))
 
 
 def _ask(request: urllib.request.Request) -> str:
@@ -82,6 +82,28 @@ def _accepted(terminal: Terminal, world: World, name: str, _: tuple[str, ...]) -
     _shows(terminal, order, "ACCEPTED since")
 
 
+def _refused(terminal: Terminal, world: World, name: str, _: tuple[str, ...]) -> None:
+    """Its draft was refused: the shop does not know the article."""
+    code, said = terminal.run('orderflow pause acme shop --why "until the order is as it should be"')
+    assert code == 0, said
+    order = terminal.likeness.names[name] = _post(world, "place")
+    _post(world, f"{order}/amend", json.dumps(_UNKNOWN_ARTICLE).encode())
+    _shows(terminal, order, "draft: ")
+    code, said = terminal.run(f'orderflow retry acme/{order} fetch --why "amended"; orderflow resume acme shop')
+    assert code == 0, said
+    _shows(terminal, order, "422 unknown_sku")
+    code, said = terminal.run("orderflow pull")  # the read models read to the end
+    assert code == 0, said
+
+
+_UNKNOWN_ARTICLE: Final = {
+    "currency": "EUR",
+    "items": [{"id": "1", "sku": "REFUSE-ME", "name": "Walker", "quantity": 1, "unit_price": 28, "total": 28}],
+    "shipping": {"method": "standard", "price": 0},
+    "totals": {"items": 28, "discount": 0, "shipping": 0, "tax": 0, "duty": 0, "fees": 0, "total": 28},
+}
+
+
 def _overruled(terminal: Terminal, world: World, name: str, positions: tuple[str, ...]) -> None:
     """Two answers of Glopal spoke against a report; the page names the position of the hold."""
     _against(terminal, world, _ready(terminal, world, name), positions)
@@ -106,4 +128,5 @@ STATES: Final[dict[str, Callable[[Terminal, World, str, tuple[str, ...]], object
     "accepted": _accepted,
     "overruled": _overruled,
     "revoked": _revoked,
+    "refused": _refused,
 }

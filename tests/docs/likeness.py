@@ -13,6 +13,7 @@ from typing import Final
 _VARIES: Final = re.compile(
     r"(?P<order>\b\d{6}-\d{6}\b)"
     r"|(?P<shop>\bord_[0-9A-Z]+\b)"
+    r"|(?P<hash>\b[0-9a-f]{12}\b)"
     r"|(?P<path>(?<![\w:/])/(?:tmp|var|home)[\w./+-]*)"
     r"|(?P<money>\b\d[\d.]* [A-Z]{3}\b)"
     r"|(?P<time>\b\d+ (?:ms|s|min|h|d)\b)"

@@ -33,7 +33,7 @@ def retries(stage: Stage) -> int:
 
 def test_plan_apply_status(stage, refused):
     planned = stage.run("redrive", "plan", STORE, "--why", "articles were missing", "--out", "plan.json")
-    assert f"{STORE}: 3 effects of 3 orders wait" in planned.out
+    assert f"{STORE}: 3 effects of 3 orders to be retried" in planned.out
     assert "refused: 422 no_such_article" in planned.out
     assert "redrive apply plan.json" in planned.out
     assert retries(stage) == 0

@@ -237,7 +237,7 @@ def _read(path: Path) -> Plan:
 
 def _show(made: Plan, left_out: dict[str, int], now: datetime) -> None:
     orders = len({item.order_id for item in made.items})
-    means.say(f"{made.store}: {len(made.items)} effects of {orders} orders wait")
+    means.say(f"{made.store}: {_plural(len(made.items), 'effect')} of {_plural(orders, 'order')} to be retried")
     counts = Counter((item.waiting, item.effect) for item in made.items)
     if counts:
         table = _table("class", "effect", "count")
@@ -320,6 +320,10 @@ def _lines(results: list[Result]) -> Iterator[str]:
         yield f"  {one.item.order_id} {one.item.effect}: {one.outcome}: {one.detail}"
     if len(refused) > SHOWN:
         yield f"  and {len(refused) - SHOWN} more; --json shows all"
+
+
+def _plural(count: int, name: str) -> str:
+    return f"{count} {name}" + ("" if count == 1 else "s")
 
 
 def _listed(counts: Counter[Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final, cast, get_args
 
 from orderflow.sandbox import KINDS, SWITCHES, App, Glopal, Request, Response, Shop
@@ -29,6 +30,8 @@ POST /STORE/ORDER/amend         the members in the body (a JSON object) change
 POST /STORE/ORDER/serve/STATUS  every GET of this order answers so, with the body of this request
 POST /STORE/ORDER/serve         ... and the truth again
 POST /shop/SHOP_ORDER/fulfil    the goods leave the shop; also promote, cancel, delete: done by hand in the shop
+POST /shop/SHOP_ORDER/lose      the shop knows it no more, whatever it was; /revive: a real order again
+POST /shop/SHOP_ORDER/change    the members in the body change: total, currency, number, reference, items
 POST /switches/NAME/SETTING     turn a switch; a space is %20
 POST /faults/off                nothing goes wrong any more; /faults/on: again
 GET  /switches                  all switches: as they are, and what they take
@@ -62,6 +65,8 @@ def _answer(stage: Stage, request: Request) -> Response:
         return _text(405, HELP)
     glopal, shop = stage.glopal, stage.shop
     match segments(request.path):
+        case ["shop", order_id, "change"]:
+            return _changed(shop, order_id, request.body)
         case ["shop", order_id, act]:
             return _done(_at_shop(shop).get(act), order_id)
         case ["switches", name, setting]:
@@ -113,7 +118,19 @@ def _at_shop(shop: Shop) -> dict[str, Callable[..., None]]:
         "promote": shop.promote_by_hand,
         "cancel": shop.cancel_by_hand,
         "delete": shop.delete_by_hand,
+        "lose": shop.lose_by_hand,
+        "revive": shop.revive_by_hand,
     }
+
+
+_CHANGEABLE: Final = {"total", "currency", "number", "reference", "items"}
+
+
+def _changed(shop: Shop, order_id: str, body: bytes) -> Response:
+    members = json_object(body)
+    if members is None or not members.keys() <= _CHANGEABLE:
+        return _text(400, f"the body must be a JSON object of {', '.join(sorted(_CHANGEABLE))}\n")
+    return _done(partial(shop.change_by_hand, **members), order_id)
 
 
 def _done(act: Callable[..., None] | None, *whom: str) -> Response:
