@@ -102,9 +102,9 @@ def told(tally: Tally, seconds: float, processes: int) -> str:
     lines = [
         table(tally.fired),
         "",
-        f"{tally.seeds} schedules, {orders} orders, {tally.counts['steps']} steps, {sent} writes sent, "
-        f"{looked} look-ups; {total(tally.fired)} faults fired.",
-        f"{of(DOUBLED)} doubled, {of(LOST)} lost, {of(UNKNOWN)} left unknown, "
+        f"{tally.seeds} schedules of {orders} orders: {tally.counts['steps']} steps, {sent} writes, {looked} look-ups.",
+        f"{total(tally.fired)} faults fired.",
+        f"{of(DOUBLED)} doubled, {of(LOST)} lost, {of(UNKNOWN)} left unknown.",
         f"{sum(kind not in known for kind in kinds)} other promises broken.",
         f"{seconds:.0f} s in {processes} processes.",
     ]
