@@ -18,7 +18,7 @@ PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 SERVER_15 ?= postgresql+psycopg://postgres@127.0.0.1:5432/postgres
 SEED ?= 0
 
-.PHONY: help setup setup-dev demo drill test test-fast test-15 test-pythons simulate lint types imports migrations docs bench bench-full build check check-wheel lock clean
+.PHONY: help setup setup-dev demo drill test test-fast test-15 test-pythons simulate simulate-all storm lint types imports migrations docs bench bench-full build check check-wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,13 @@ test-pythons: ## Run the tests of core, Glopal and store, and the demo, on each 
 
 simulate: setup-dev ## Replay one seed of the simulation step by step (SEED=17), or a range (SEED="0 100")
 	@$(BIN)/python -m tests.simulation $(SEED)
+
+simulate-all: setup-dev ## Run 5 000 seeds in two processes and show which fault fired where (ARGS="500 --first 9000")
+	@$(BIN)/python -m tests.simulation.campaign $(ARGS)
+
+storm: setup-dev ## Kill workers four times a second for a minute, then suspend them beyond their leases for another
+	@$(BIN)/python -m tests.e2e.storm kill 60
+	@$(BIN)/python -m tests.e2e.storm stop 60
 
 lint: setup-dev ## Check style and formatting
 	@$(BIN)/ruff check .

@@ -35,6 +35,7 @@ from .stage import STORE, Stage, staged, wait
 LOSSES = {"cut_after": 0.06, "cut_before": 0.04, "error_after": 0.03, "error_503": 0.03}
 LEASE = 1.5 + 2 * 1.5 + 5.0
 """The lease of the stage's windows, in seconds."""
+_CREW = 4
 _NURSERY = """
 import os, signal, sys
 import orderflow.app, orderflow.work, orderflow.cli.running
@@ -45,9 +46,9 @@ for _ in sys.stdin:
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        null = os.open(os.devnull, os.O_RDWR)
-        for number in (0, 1, 2):
-            os.dup2(null, number)
+        null, said = os.open(os.devnull, os.O_RDWR), os.open(f"said-{os.getpid()}", os.O_WRONLY | os.O_CREAT)
+        for number, file in enumerate((null, said, said)):
+            os.dup2(file, number)
         sys.argv = ["orderflow", "work"]
         main()
         os._exit(0)
@@ -65,6 +66,7 @@ class Storm:
     delivered: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
     lost_replies: int = 0
+    under_way: int = 0
     doubled: Sequence[str] = ()
     wrong: Sequence[str] = ()
     unknown: Sequence[str] = ()
@@ -91,6 +93,7 @@ class Nursery:
     """Makes workers quickly."""
 
     def __init__(self, stage: Stage) -> None:
+        self._home = stage.home
         self._process = subprocess.Popen(
             [sys.executable, "-c", _NURSERY],
             env=stage.environment,
@@ -114,6 +117,11 @@ class Nursery:
         pid = int(self._said())
         self.alive.append(pid)
         return pid
+
+    def at_work(self) -> list[int]:
+        """Those that have started, the oldest first."""
+        said = ((pid, self._home / f"said-{pid}") for pid in self.alive)
+        return [pid for pid, file in said if file.exists() and file.stat().st_size]
 
     def strike(self, pid: int, number: signal.Signals) -> None:
         """Send one of its workers a signal."""
@@ -169,6 +177,7 @@ def storm(stage: Stage, kind: str, seconds: float, pace: float = 0.2) -> Storm:
         for _, order_id in ready:
             _live(stage, order_id, rng)
     stage.faults.stop()
+    result.under_way = sum(_delivered(stage).values())
     result.lost_replies = sum(count for fault, count in stage.faults.counts.items() if fault != "none")
     with stage.working(), stage.working():
         wait(lambda: _over(stage), 240, lambda: _unfinished(stage))
@@ -188,16 +197,22 @@ def _live(stage: Stage, order_id: str, rng: Random) -> None:
 
 
 def _kill(stage: Stage, workers: Nursery, result: Storm) -> None:
-    """The older of the two dies in the middle of whatever it does; another one takes its place."""
-    pid = workers.alive[0]
-    workers.strike(pid, signal.SIGKILL)
-    result.blows += 1
-    workers.worker()
-    result.open_intents.update(_intents_of(stage, pid))
+    """The oldest one at work dies in the middle of whatever it does, unless it is the only one; others take its place.
+
+    Two are kept at work, and two that are about to begin.
+    """
+    at_work = workers.at_work()
+    if len(at_work) > 1:
+        workers.strike(at_work[0], signal.SIGKILL)
+        result.blows += 1
+        result.open_intents.update(_intents_of(stage, at_work[0]))
+    while len(workers.alive) < _CREW:
+        workers.worker()
 
 
 def _suspend(stage: Stage, workers: Nursery, result: Storm, turn: int) -> None:
     """One of the two is suspended with an intent open, if it has one soon, until its lease is long over."""
+    wait(lambda: len(workers.at_work()) > 1, 60)
     pid = workers.alive[turn % 2]
     looked_until = time.monotonic() + 2.0
     while not _intents_of(stage, pid) and time.monotonic() < looked_until:
@@ -241,11 +256,19 @@ def _judge(stage: Stage, result: Storm) -> None:
         open_rows = "SELECT order_id || ' ' || effect FROM orderflow.outbox WHERE state <> 'planned'"
         result.unknown = list(conn.scalars(sa.text(open_rows)))
         done = conn.scalars(
-            sa.text("SELECT clear::json->>'effect' FROM orderflow.events WHERE type = 'EffectDelivered' AND store = :s"),
+            sa.text(
+                "SELECT clear::json->>'effect' FROM orderflow.events WHERE type = 'EffectDelivered' AND store = :s"
+            ),
             {"s": STORE},
         )
         result.delivered = Counter(done)
     result.ends = Counter(entry.status for entry in stage.glopal.ledger(STORE))
+
+
+def _delivered(stage: Stage) -> Counter[str]:
+    query = "SELECT clear::json->>'effect' FROM orderflow.events WHERE type = 'EffectDelivered' AND store = :s"
+    with stage.app.engine.connect() as conn:
+        return Counter(conn.scalars(sa.text(query), {"s": STORE}))
 
 
 def faults(seed: int = 1) -> Faults:

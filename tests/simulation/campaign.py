@@ -25,7 +25,7 @@ from tests.simulation.simulate import Database, simulate
 
 from orderflow.store import embedded, migrate
 
-CHUNK = 25
+CHUNK = 10
 
 
 @dataclass
@@ -73,8 +73,8 @@ def _simulated(seeds: Iterable[int]) -> Tally:
     return tally
 
 
-def campaign(first: int, number: int, processes: int) -> Tally:
-    """Run them; says how far it has come."""
+def campaign(first: int, number: int, processes: int, minutes: float) -> Tally:
+    """Run them, or as many as there is time for; says how far it has come."""
     chunks = [range(start, min(start + CHUNK, first + number)) for start in range(first, first + number, CHUNK)]
     tally, began = Tally(), time.monotonic()
     scratch = tempfile.TemporaryDirectory(prefix="orderflow-simulation-", ignore_cleanup_errors=True)
@@ -83,8 +83,11 @@ def campaign(first: int, number: int, processes: int) -> Tally:
         with spawn.Pool(processes, _begin, (server.url,)) as pool:
             for part in pool.imap_unordered(_simulated, chunks):
                 tally.add(part)
-                if tally.seeds % 500 < len(chunks[0]):
-                    print(f"{tally.seeds} seeds, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+                if tally.seeds % 100 == 0:
+                    said = f"{tally.seeds} seeds, {len(tally.broken)} broken, {time.monotonic() - began:.0f} s"
+                    print(said, file=sys.stderr, flush=True)
+                if time.monotonic() - began > minutes * 60:
+                    break
     return tally
 
 
@@ -102,9 +105,9 @@ def told(tally: Tally, seconds: float, processes: int) -> str:
     lines = [
         table(tally.fired),
         "",
-        f"{tally.seeds} schedules, {orders} orders, {tally.counts['steps']} steps, {sent} writes sent, "
-        f"{looked} look-ups; {total(tally.fired)} faults fired.",
-        f"{of(DOUBLED)} doubled, {of(LOST)} lost, {of(UNKNOWN)} left unknown, "
+        f"{tally.seeds} schedules of {orders} orders: {tally.counts['steps']} steps, {sent} writes, {looked} look-ups.",
+        f"{total(tally.fired)} faults fired.",
+        f"{of(DOUBLED)} doubled, {of(LOST)} lost, {of(UNKNOWN)} left unknown.",
         f"{sum(kind not in known for kind in kinds)} other promises broken.",
         f"{seconds:.0f} s in {processes} processes.",
     ]
@@ -117,9 +120,10 @@ def main() -> int:
     asked.add_argument("seeds", type=int, nargs="?", default=5000)
     asked.add_argument("--first", type=int, default=0)
     asked.add_argument("--processes", type=int, default=2)
+    asked.add_argument("--minutes", type=float, default=60.0, help="end after so many, wherever it is")
     given = asked.parse_args()
     began = time.monotonic()
-    tally = campaign(given.first, given.seeds, given.processes)
+    tally = campaign(given.first, given.seeds, given.processes, given.minutes)
     print(told(tally, time.monotonic() - began, given.processes))
     for seed, _, text in sorted(tally.broken):
         print(f"seed {seed}: {text}")

@@ -39,6 +39,7 @@ class Promise(StrEnum):
     INTENT = "no write without a recorded intent"
     IN_TIME = "no byte after its send_by"
     LOOK_FIRST = "no write again before two look-ups that count"
+    READ_BACK = "a refusal is read back before it counts"
     OVER = "nothing begun once a cancellation was known"
     HELD = "nothing begun while held"
     RECORDED = "only the recorded draft is promoted"
@@ -88,6 +89,7 @@ class Wiretap:
     world: World
     sent: Counter[str] = field(default_factory=Counter)
     unanswered: dict[str, int] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)  # places that said no to a write, and were not asked anything since
     broken: Broken | None = None
 
     def write(self, place: str, request: Request) -> None:
@@ -252,7 +254,9 @@ def _nothing_begun_that_should_not_be(events: list[dict[str, Any]]) -> None:
         begins = event["type"] == "EffectIntended" and event["effect"] in BEGINNING
         _ends_by_observation(event, unknown)
         _must(not (over and begins), Promise.OVER, f"{event.get('effect')} after the cancellation was known")
-        _must(not (stopped and begins), Promise.HELD, f"{event.get('effect')} while there was evidence against an event")
+        _must(
+            not (stopped and begins), Promise.HELD, f"{event.get('effect')} while there was evidence against an event"
+        )
         over = over or event["type"] in ("OrderCancelled", "CancelRequested") or event.get("status") == "CANCELLED"
         if event["type"] == "EvidenceFound" or (event["type"] == "OrderReleased" and event["reason"] == "evidence"):
             stopped = event["type"] == "EvidenceFound"

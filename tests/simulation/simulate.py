@@ -19,7 +19,7 @@ from tests.simulation.check import CALL, SETTLES, Broken, Promise, Wiretap, at_r
 from tests.simulation.world import BEGIN, World, seconds
 
 from orderflow import intake, relay
-from orderflow.connectors import Capabilities
+from orderflow.connectors import Capabilities, Refused
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain import decisions
@@ -163,7 +163,9 @@ class Simulation:
             "http://shop.test",
             "shop-sandbox",
             mapping,
-            Capabilities(unique_reference=world.shop.options.unique_reference, settle_window=SETTLES["shop"].total_seconds()),
+            Capabilities(
+                unique_reference=world.shop.options.unique_reference, settle_window=SETTLES["shop"].total_seconds()
+            ),
             transport=world.wire("shop"),
         )
         self.feed = Feed(world.store, client, FEED_NAMES, 20, timedelta(minutes=15))
@@ -322,8 +324,9 @@ class Simulation:
             self._reopen()
         for life in world.lives if self.faulty else ():
             if life.operator_cancels and chance < self.commands:
-                life.operator_cancels = False
-                self._command(life.order_id, decisions.Cancel("out of stock", "ann"))
+                recorded = self._command(life.order_id, decisions.Cancel("out of stock", "ann"))
+                over = world.glopal.status(world.store, life.order_id) == "CANCELLED"
+                life.operator_cancels = not recorded and not over
             if life.operator_refunds and chance < self.commands:
                 refund = decisions.Refund("r1", Decimal("1.00"), self._currency(life.order_id), "damaged", "ann")
                 life.operator_refunds = not self._command(life.order_id, refund)
@@ -427,10 +430,13 @@ class Simulation:
     def _carry(self, worker: Worker, call: Call) -> Reply:
         """The call itself, whoever hears of it."""
         self.world.calling = call.effect.value
+        self.tap.refused.clear()
         reply = relay.perform(worker.relay, call)
         self.world.calling = ""
         if self.tap.broken is not None:
             raise self.tap.broken
+        if isinstance(reply.result, Refused) and self.tap.refused:
+            raise Broken(Promise.READ_BACK, f"{call.row.key}: {reply.result.reason}")
         return reply
 
     def _perform(self, worker: Worker) -> None:

@@ -45,7 +45,16 @@ KINDS: Final[dict[str, str]] = {
 }
 """What can go wrong with one request, and the fault of the matrix that it is."""
 
-_HEARD: Final = {"none", "more_members", "refused", "throttled", "throttled_oddly", "refusal", "turned_away", "redirect"}
+_HEARD: Final = {
+    "none",
+    "more_members",
+    "refused",
+    "throttled",
+    "throttled_oddly",
+    "refusal",
+    "turned_away",
+    "redirect",
+}
 """After these, whoever wrote knows what became of it (a refusal is read back)."""
 _READS: Final = {"fetch", "look-up", "feed"}
 _NOT_OF_READS: Final = {"late", "error_after", "cut_after", "empty_after"}
@@ -61,6 +70,7 @@ class Swarm:
     rates: dict[str, float] = field(default_factory=dict)
     on: bool = True
     outage: tuple[datetime, datetime] | None = None
+    delays: tuple[float, ...] = (1, 20, 90, 600, 5000)  # seconds until a late one is executed
 
     @classmethod
     def drawn(cls, rng: Random) -> Swarm:
@@ -139,6 +149,8 @@ class Wire(httpx.BaseTransport):
             world.fired.fire(KINDS[kind], stage)
             raise httpx.ConnectError("refused", request=request)
         tap = world.tap if wire.method != "GET" else None
+        if tap is None and world.tap is not None and stage != "feed":
+            world.tap.refused.discard(self.place)  # asked, whatever comes back
         if tap is not None:
             tap.write(self.place, wire)
         try:
@@ -150,6 +162,8 @@ class Wire(httpx.BaseTransport):
         if tap is not None:
             idle = answer is None or (answer.status == 200 and answer.body == b"{}")
             tap.answered(self.place, wire, vague=idle or kind not in _HEARD)
+            if answer is not None and 400 <= answer.status < 500:
+                tap.refused.add(self.place)
             if self.place == "glopal":
                 world.stir()
         if answer is None:
@@ -172,10 +186,12 @@ class Wire(httpx.BaseTransport):
             case "drip" | "truncated":
                 return self.app(wire), kind
             case "late":
-                fault = Fault("late", timedelta(seconds=rng.choice([1, 20, 90, 600, 5000])))
+                fault = Fault("late", timedelta(seconds=rng.choice(self.swarm.delays)))
                 return deliver(self.app, wire, fault, self._later), kind
             case "throttled_oddly":
-                return deliver(self.app, wire, Fault("throttled", retry_after=rng.choice(_ODD_WAITS)), self._later), kind
+                return deliver(
+                    self.app, wire, Fault("throttled", retry_after=rng.choice(_ODD_WAITS)), self._later
+                ), kind
             case "refusal":
                 return _error(rng.choice([400, 409, 422]), "made_up"), kind
             case "turned_away":

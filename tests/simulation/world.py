@@ -215,7 +215,9 @@ class World:
             self.later(at * rng.random(), lambda: self._report(life.order_id, name))
         if rng.random() < 0.15:
             odd = rng.choice([self._evidence, self._mystery, self._poison])
-            self.later(seconds(rng.choice([2.0, 30.0, 200.0])) * rng.random() + at * rng.random(), lambda: odd(life.order_id))
+            self.later(
+                seconds(rng.choice([2.0, 30.0, 200.0])) * rng.random() + at * rng.random(), lambda: odd(life.order_id)
+            )
 
     def _act(self, order_id: str, act: str, tries: int) -> None:
         """Some acts have to wait for others; they are tried again for a while."""

@@ -22,7 +22,10 @@ from orderflow.glopal.money import Base
 
 
 class Consistency(StrEnum):
-    """How soon a look-up shows what was done: at once, or only after a while."""
+    """How soon a look-up shows what was done: at once, or only after a while.
+
+    `STRONG` says more: what was not executed by the end of the call is not executed later either.
+    """
 
     STRONG = "strong"
     EVENTUAL = "eventual"
@@ -37,6 +40,11 @@ class Capabilities:
     look_up: Consistency = Consistency.EVENTUAL
     settle_window: float = 15.0
     cancel_after_promotion: bool = True
+
+    @property
+    def settles(self) -> float:
+        """Seconds after a call's end from which a look-up that misses it counts: none where look-ups are strong."""
+        return 0.0 if self.look_up is Consistency.STRONG else self.settle_window
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class TooEarlyError(Exception):
 def counts_from(relay: Relay, recovery: Recovery) -> datetime:
     """From when an answer shows everything that was sent before the log was lost: as for any intent."""
     windows, connectors = relay.windows, relay.tenants[recovery.store].connectors.values()
-    settle = max(connector.capabilities.settle_window for connector in connectors)
+    settle = max(connector.capabilities.settles for connector in connectors)
     return recovery.noticed_at + timedelta(seconds=windows.send + windows.call + settle)
 
 

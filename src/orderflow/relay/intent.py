@@ -161,7 +161,7 @@ def _intend(turn: Turn, due: Due, started: float) -> Move:
     except (FreezeError, IllegalTransition) as error:
         return _cannot(turn, due, attempt, str(error))
     send_by = row.now + timedelta(seconds=relay.windows.send)
-    counts_from = send_by + timedelta(seconds=relay.windows.call + connector.capabilities.settle_window)
+    counts_from = send_by + timedelta(seconds=relay.windows.call + connector.capabilities.settles)
     digest = mac(relay.vault, row.key.store, request).hex()
     seen = order.shop.get(due.target)
     intended = EffectIntended(
