@@ -127,8 +127,8 @@ class DetailsFetched:
     second, independent one: the sending time plus a window longer than the GET may lag behind Glopal's events.
     `basis` is a keyed digest of everything a shop request is built from. `said` is the status word as it came;
     `status` is None where Glopal's documents do not name it. `total` is in `currency`, the buyer's; one `base_currency`
-    is `rate` of it, where orders enter the shop in the store's own currency. `aftersale` is None where nothing is shown of
-    cancellation, refunds and returns.
+    is `rate` of it, where orders enter the shop in the store's own currency. `aftersale` is None where nothing is shown
+    of cancellation, refunds and returns.
     """
 
     asked_after: Position
