@@ -1,8 +1,8 @@
 """Gates, and an index of the outbox by lane.
 
-Why: what is known of a destination's health and of its rate limit holds for every process, so it stands in the database:
-when it may be called again, how many calls are on their way, whether its breaker is open. And the rows of each lane have
-to be found behind however many of another lane.
+Why: what is known of a destination's health and of its rate limit holds for every process, so it stands in the
+database: when it may be called again, how many calls are on their way, whether its breaker is open. And the rows of
+each lane have to be found behind however many of another lane.
 """
 
 from alembic import op

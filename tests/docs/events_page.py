@@ -6,10 +6,14 @@ What an event changes is said here by hand, for every class or none: a new class
 import ast
 import inspect
 from enum import StrEnum
+from types import ModuleType
 from typing import Final, NamedTuple, get_args
 
+from orderflow.domain import aftersale
 from orderflow.domain import events as e
+from orderflow.domain.aftersale import AfterSale, Ending, ShownRefund, ShownReturn
 from orderflow.domain.machine import Report
+from orderflow.domain.returns import ReturnStep
 
 HEAD: Final = """\
 # Events
@@ -44,11 +48,16 @@ MEANING: Final[dict[type, Meaning]] = {
         "Judged by the [table](state-machine.md): *advance* and *leap* move the status and ask for fresh details, "
         "*conflict* holds the order (`contradiction`), *echo* changes nothing.",
     ),
+    e.ReturnReported: Meaning(
+        FEED,
+        "Moves that return along its own [table](../explanation/money.md#returns), or nothing if the step is illegal; "
+        "a fetch falls due until details show it.",
+    ),
     e.DetailsFetched: Meaning(
         "`effect`: the key of the fetch or look-up, and its lease number",
         "Confirms the status, or moves it as a report would; settles a contradiction, alone if it agrees with us, with "
         "a second answer if not; brings ids, money and environment; sets and lifts the holds `money`, `unmapped` and "
-        "`malformed`.",
+        "`malformed`. Tells who cancelled and why, what was given back by whomever, and where returns stand.",
     ),
     e.Malformed: Meaning(
         "`glopal`: the event id, if it could be read, and the SHA-256 of the bytes; `effect` for details",
@@ -90,8 +99,16 @@ MEANING: Final[dict[type, Meaning]] = {
         f"{PERSON}; `effect` where the store's `on_refusal` decided",
         "Draft, promote and accept are no longer due; withdrawal is, then the cancellation at Glopal.",
     ),
-    e.RefundRequested: Meaning(PERSON, "A line in the refund ledger; the refund falls due at Glopal."),
-    e.QuoteRequested: Meaning(PERSON, "Nothing yet: no effect carries it out."),
+    e.RefundRequested: Meaning(
+        PERSON, "A line in the refund ledger; a fetch falls due, then the refund at Glopal, if so much is left."
+    ),
+    e.QuoteRequested: Meaning(PERSON, "A question in the ledger; the quote falls due at Glopal. No money moves."),
+    e.RefundQuoted: Meaning("`effect`: outbox key and lease number", "The answer stands in the ledger."),
+    e.RefundSettled: Meaning(
+        PERSON,
+        "The refund is delivered, or not made and its share free again; whatever was open of it is closed. Of one made "
+        "elsewhere note is taken.",
+    ),
     e.OrderReleased: Meaning(PERSON, "Lifts that hold, if no later event caused it anew."),
     e.RetryRequested: Meaning(PERSON, "Unparks the effect; `fetch` falls due at once."),
     e.ExceptionAssigned: Meaning(PERSON, "Nothing of the order: the exception has that owner from now on."),
@@ -105,7 +122,16 @@ MEANING: Final[dict[type, Meaning]] = {
     ),
 }
 
-_TREE: Final = {node.name: node for node in ast.parse(inspect.getsource(e)).body if isinstance(node, ast.ClassDef)}
+Tree = dict[str, ast.ClassDef]
+
+
+def _classes(module: ModuleType) -> Tree:
+    return {node.name: node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef)}
+
+
+_TREE: Final = _classes(e)
+_AFTER: Final = _classes(aftersale)
+_TOLD_BY_EVENT: Final = (ReturnStep.REQUESTED, ReturnStep.AUTHORIZED, ReturnStep.CANCELLED)
 
 
 def page() -> str:
@@ -126,16 +152,21 @@ def page() -> str:
         "## Values\n",
         *map(_value, values),
         *map(_record, (e.Ids, e.Sighting)),
+        *(_record(one, _AFTER) for one in (AfterSale, Ending, ShownRefund, ShownReturn)),
     ]
     return "\n".join(parts)
 
 
 def _event(kind: type) -> str:
     source, changes = MEANING[kind]
-    if kind is e.Reported:
-        title = ", ".join(f"Order{report.title()}" for report in Report)
+    if kind in (e.Reported, e.ReturnReported):
+        words = [f"Order{report.title()}" for report in Report]
+        if kind is e.ReturnReported:
+            words = [f"Return{step.title()}" for step in _TOLD_BY_EVENT]
+        title = ", ".join(words)
         return (
-            f"### {title}\n\n{_doc(kind)} The class is `Reported`; type and `occurred_at` are columns of the log.\n\n"
+            f"### {title}\n\n{_doc(kind)} The class is `{kind.__name__}`; type and `occurred_at` are columns of the "
+            "log.\n\n"
             f"- **Source and source id** {source}\n- **Changes** {changes}\n"
         )
     return (
@@ -144,9 +175,9 @@ def _event(kind: type) -> str:
     )
 
 
-def _members(kind: type) -> str:
+def _members(kind: type, tree: Tree | None = None) -> str:
     rows = ["| member | type | default |", "| --- | --- | --- |"]
-    for node in _TREE[kind.__name__].body:
+    for node in (tree or _TREE)[kind.__name__].body:
         if isinstance(node, ast.AnnAssign):
             assert isinstance(node.target, ast.Name)
             default = f"`{ast.unparse(node.value)}`" if node.value else ""
@@ -159,9 +190,9 @@ def _value(kind: type[StrEnum]) -> str:
     return f"### {kind.__name__}\n\n{_doc(kind)}\n\n{' · '.join(f'`{one}`' for one in kind)}\n"
 
 
-def _record(kind: type) -> str:
-    return f"### {kind.__name__}\n\n{_doc(kind)}\n\n{_members(kind)}"
+def _record(kind: type, tree: Tree | None = None) -> str:
+    return f"### {kind.__name__}\n\n{_doc(kind, tree)}\n\n{_members(kind, tree)}"
 
 
-def _doc(kind: type) -> str:
-    return inspect.cleandoc(ast.get_docstring(_TREE[kind.__name__]) or "")
+def _doc(kind: type, tree: Tree | None = None) -> str:
+    return inspect.cleandoc(ast.get_docstring((tree or _TREE)[kind.__name__]) or "")

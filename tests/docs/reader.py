@@ -15,7 +15,8 @@ from .terminal import PATIENCE, WRITE, Terminal
 
 # Asking again changes nothing, so the reader may look until the page's moment has come.
 _LOOKS: Final = re.compile(
-    r"\s*(orderflow (orders|effects|why|verify|config|doctor|redrive status|exceptions(?! assign| dismiss))|curl (?!.*-X))"
+    r"\s*(orderflow (orders|effects|why|verify|config|doctor|redrive status|exceptions(?! assign| dismiss))"
+    r"|curl (?!.*-X))"
 )
 
 

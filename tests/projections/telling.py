@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,9 +13,11 @@ import sqlalchemy as sa
 
 from orderflow import codec, orders
 from orderflow.domain import events as e
+from orderflow.domain.aftersale import AfterSale, Ending, ShownRefund, ShownReturn
 from orderflow.domain.events import Effect, Event, HoldReason, Ids, Position, ShopState, Sighting
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.policy import StorePolicy
+from orderflow.domain.returns import ReturnStep
 from orderflow.projections import Projection, beside, catch_up
 from orderflow.projections.anomalies import Anomalies
 from orderflow.projections.differences import Differences
@@ -40,6 +43,10 @@ def entry(order_id: str, event: Event) -> Entry:
     if isinstance(event, e.Reported):
         name = f"order.{event.report}"
         return Entry(order_id, codec.type_of(name), "glopal", source_id, f'{{"name":"{name}"}}', event.occurred_at)
+    if isinstance(event, e.ReturnReported):
+        name = f"return.{event.step}"
+        clear = json.dumps({"name": name, "entity_id": event.return_id or None})
+        return Entry(order_id, codec.type_of(name), "glopal", source_id, clear, event.occurred_at)
     if isinstance(event, e.Unrecognised):
         return Entry(order_id, "Unrecognised", "glopal", source_id, f'{{"name":"{event.name}"}}')
     kind, clear = codec.encode(event)
@@ -92,6 +99,17 @@ def _fetched(rng: Random) -> Event:
         basis=rng.choice("ab"),
         unmapped=rng.choice([(), (), ("items[0].sku",)]),
         money=rng.choice([None, None, "5 is not 6"]),
+        aftersale=rng.choice([None, _aftersale(rng)]),
+    )
+
+
+def _aftersale(rng: Random) -> AfterSale:
+    amount = rng.choice([None, Decimal("0.010000000000000001"), Decimal(3)])
+    step = rng.choice(list(ReturnStep))
+    return AfterSale(
+        rng.choice([None, Ending("glopal", "fraud_detected", _time(rng))]),
+        rng.choice([(), (ShownRefund(rng.choice(["g1", "g2"]), amount, "EUR", "damaged", "lost_dispute"),)]),
+        rng.choice([(), (ShownReturn(rng.choice("45"), step.upper(), (step,)),)]),
     )
 
 
@@ -123,6 +141,7 @@ def _drift(rng: Random) -> e.Drift:
     return e.Drift(rng.choice(list(e.DriftKind)), place, "19.990000000000000001 EUR", "5", rng.choice(["", "s1"]))
 
 
+_BY_EVENT = (ReturnStep.REQUESTED, ReturnStep.AUTHORIZED, ReturnStep.CANCELLED)
 _KINDS = (
     _fetched,
     _fetched,
@@ -140,6 +159,9 @@ _KINDS = (
     lambda _: e.Unrecognised("order.painted"),
     lambda rng: e.AcceptRequested(Ids("s1", rng.choice("12")), "ann"),
     lambda rng: e.CancelRequested(rng.choice(["out of stock", "no"]), "ann"),
+    lambda rng: e.ReturnReported(rng.choice("45"), rng.choice(_BY_EVENT)),
+    lambda _: e.RefundQuoted("q", Decimal("1.25"), Decimal("0.25"), "EUR"),
+    lambda rng: e.RefundSettled(rng.choice(["a", "b", "g1"]), rng.random() < 0.5, "ann", "seen"),
     lambda rng: e.RefundRequested(rng.choice("ab"), Decimal("19.990000000000000001"), "EUR", "why", "ann"),
     lambda _: e.QuoteRequested("q", Decimal("1.5"), "EUR", "ann"),
     lambda rng: e.OrderReleased(rng.choice(list(HoldReason)), Position(rng.choice([1, 10**6])), "ann", "why"),

@@ -12,6 +12,7 @@ from orderflow.domain import events as e
 from orderflow.domain.events import Effect, Position
 from orderflow.domain.machine import Report, Status
 from orderflow.domain.order import Order
+from orderflow.domain.returns import ReturnStep
 from orderflow.glopal.codec import Page, read_page
 from orderflow.glopal.details import Details, read_details
 from orderflow.glopal.mapping import Mapping
@@ -119,6 +120,14 @@ def test_an_order_reads_back_from_its_snapshot(app, store):
         ("DetailsFetched", OLD_DETAILS, e.DetailsFetched(Position(1), T0, T0, Status.READY, "READY", total=PRICE)),
         ("Unrecognised", '{"name":"order.painted"}', e.Unrecognised("order.painted")),
         ("Unrecognised", '{"name":"order.ready"}', e.Reported(Report.READY)),
+        ("Unrecognised", '{"name":"return.requested","entity_id":"4"}', e.ReturnReported("4", ReturnStep.REQUESTED)),
+        (
+            "ReturnAuthorized",
+            '{"name":"return.authorized","entity_id":"4"}',
+            e.ReturnReported("4", ReturnStep.AUTHORIZED),
+        ),
+        ("ReturnCancelled", '{"entity_id":null}', e.ReturnReported("", ReturnStep.CANCELLED)),
+        ("ReturnCancelled", "[", e.ReturnReported("", ReturnStep.CANCELLED)),
         ("Unrecognised", "[1", e.Unrecognised("")),
         ("Reported", "{}", e.Unrecognised("Reported")),
     ],

@@ -29,8 +29,9 @@ from orderflow.domain.refunds import left
 from orderflow.domain.returns import ReturnState
 from orderflow.projections import catch_up
 from orderflow.projections.anomalies import Anomalies
+from orderflow.projections.effects import Effects
 from orderflow.sandbox import GlopalOptions
-from orderflow.store.tables import anomalies
+from orderflow.store.tables import anomalies, effects
 
 EUR: dict[str, Any] = {
     "currency": "EUR",
@@ -74,6 +75,15 @@ def odd(it: Stage, order_id: str) -> set[str]:
             pass
         query = sa.select(anomalies.c.kind).where(anomalies.c.store == it.store, anomalies.c.order_id == order_id)
         return {kind.split()[0] for kind in conn.scalars(query)}
+
+
+def in_view(it: Stage, order_id: str) -> list[tuple[str, str]]:
+    """State and reason of its refunds, as the effects view has them."""
+    with it.engine.begin() as conn:
+        while catch_up(conn, it.store, [Effects()], it.policy):
+            pass
+        where = (effects.c.store == it.store, effects.c.order_id == order_id, effects.c.effect == "refund")
+        return [(row.state, row.reason) for row in conn.execute(sa.select(effects).where(*where))]
 
 
 # --- refunds --------------------------------------------------------------------------------------------------------
@@ -161,6 +171,7 @@ def test_a_lost_reply_is_settled_by_a_person(stage: NewStage, made) -> None:
     assert it.rows(order_id, "refund") == []
     assert it.exceptions(order_id) == {}
     assert outcomes(it, order_id) == {"r1": "delivered" if made else "not made"}
+    assert in_view(it, order_id) == [("delivered" if made else "closed", "seen in the Merchant Account")]
     refund(it, order_id, "r2", "20.00" if made else "25.00")
     it.rest()
     assert [amount for _, amount in given_back(it, order_id)][-1] == Decimal("20.00" if made else "25.00")

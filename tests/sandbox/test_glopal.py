@@ -172,6 +172,48 @@ def test_returns_are_reported_with_their_id() -> None:
     assert (one["id"], one["status"], one["tracking_number"]) == ("1", "AUTHORIZED", "SANDBOX1")
 
 
+def test_money_that_goes_back_without_a_call_shows_and_emits_nothing() -> None:
+    """In the Merchant Account, by Glopal, by a lost dispute (STATED that there are these three, 7)."""
+    world = World()
+    order_id = world.glopal.place(STORE, totals={"total": Decimal(10)})
+    with pytest.raises(ValueError, match="not_refundable"):
+        world.glopal.refund(STORE, order_id, Decimal(1))
+    world.glopal.ready(STORE, order_id)
+    world.accept(order_id)
+    events = len(world.page())
+    ids = [world.glopal.refund(STORE, order_id, Decimal(1), "chargeback", by) for by in ("merchant", "lost_dispute")]
+    shown = world.order(order_id)["refunds"]
+    assert [(one["id"], one["by"]) for one in shown] == list(zip(ids, ("merchant", "lost_dispute"), strict=True))
+    assert len(world.page()) == events
+    with pytest.raises(ValueError, match="amount_too_high"):
+        world.glopal.refund(STORE, order_id, Decimal(9))
+    hidden = World(GlopalOptions(initiators="absent"))
+    other = hidden.glopal.place(STORE)
+    hidden.glopal.cancel(STORE, other, "fraud_detected")
+    assert hidden.order(other)["cancellation"].keys() == {"reason", "cancelled_at"}
+
+
+@pytest.mark.parametrize(
+    ("style", "shares"),
+    [
+        ("nested", {"liability": {"merchant": 3, "glopal": 1}}),
+        ("flat", {"merchant_amount": 3, "glopal_amount": 1}),
+        ("status ok", {"status": "ok"}),
+    ],
+)
+def test_a_quote_is_answered_in_several_shapes_and_moves_nothing(style, shares) -> None:
+    """UNKNOWN which (7)."""
+    world = World(GlopalOptions(quote_reply=style))
+    order_id = world.glopal.place(STORE, totals={"total": Decimal(10)})
+    world.glopal.ready(STORE, order_id)
+    world.accept(order_id)
+    path = f"/v2/orders/{STORE}/{order_id}/refund/quote"
+    said = json.loads(world.ask("POST", path, {"amount": 4, "glopal_amount": 1}).body)
+    assert {name: said[name] for name in shares} == shares
+    (entry,) = world.glopal.ledger(STORE)
+    assert (entry.quotes, entry.refunds) == (1, ())
+
+
 def test_the_details_lag_behind_but_are_never_older_than_the_order() -> None:
     world = World(GlopalOptions(get_lag=timedelta(seconds=10)))
     order_id = world.glopal.place(STORE)

@@ -24,7 +24,18 @@ from orderflow.store.tables import orders
 _LISTED: Final = (
     *("store", "order_id", "status", "status_since", "held", "attention", "confirmed"),
     *("shop_order_id", "shop_number", "shop_state", "external_order_id", "external_number"),
-    *("currency", "total", "environment", "born_at", "first_recorded_at", "last_recorded_at"),
+    *(
+        "currency",
+        "total",
+        "refunded",
+        "open_returns",
+        "cancelled_by",
+        "cancelled_why",
+        "environment",
+        "born_at",
+        "first_recorded_at",
+        "last_recorded_at",
+    ),
 )
 
 

@@ -1,4 +1,4 @@
-"""What concerns a whole store: pauses, a feed that nobody reads, effects that are kept back.
+"""What concerns a whole store: pauses, breakers, a feed that nobody reads, effects that are kept back.
 
 It keeps nothing: each of them is seen live where it is, and is gone as soon as it is mended.
 """
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from orderflow.desk.exceptions import STORE, Found, Id
 from orderflow.domain.exceptions import CLASSES, Of
-from orderflow.store import epochs, progress
+from orderflow.store import epochs, gates, progress
 from orderflow.store.tables import pauses
 
 ITSELF: Final = "orderflow"
@@ -34,6 +34,11 @@ def _of_store(conn: sa.Connection, store: str, silence: timedelta, now: datetime
         who = "orderflow itself" if by == ITSELF else by
         text = f"{scope} is paused by {who}: {reason}"
         yield _found(store, _class(scope, reason, by), scope, text, (f"resume {store} {scope}",), since)
+    for gate in gates.standing(conn, store):
+        if gate.broken_until is not None:
+            text = f"{gate.destination} fails too often ({gate.reason or 'no answer'}): it is only probed"
+            since = gate.broken_until - timedelta(seconds=gate.broken_for)
+            yield _found(store, Of.BREAKER_OPEN, gate.destination, text, (f"resume {store} {gate.destination}",), since)
     last = progress.last_pull(conn, store)
     if "pull" not in scopes and last is not None and now - last > silence:
         text = f"Glopal's feed was last read {last:%Y-%m-%d %H:%M} UTC: does a worker run?"

@@ -77,8 +77,12 @@ def _settles(order: Order, line: Refund, slot: Slot, by_age: datetime | None) ->
 
 
 def _elsewhere(order: Order) -> Iterator[Told]:
+    """But those that an unknown refund of ours may be: they are told with it, as its proof."""
+    slots = {line.refund: slot_of(order, line) for line in order.refunds}
+    unknown = [line for line in order.refunds if (slot := slots[line.refund]) is not None and is_unknown(slot)]
+    proofs = [candidate(order, line) for line in unknown]
     for one in elsewhere(order):
-        if not one.known:
+        if not one.known and all(proof is not one for proof in proofs):
             text = f"Glopal shows {shown_in_words(one)}, which nobody asked for here"
             commands = (f"settle {one.refund.refund_id} --made",)
             yield Told(

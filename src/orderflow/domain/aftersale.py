@@ -51,7 +51,7 @@ class ShownReturn:
 
 @dataclass(frozen=True, slots=True)
 class AfterSale:
-    """All three; what is not there is empty."""
+    """What Glopal shows of the time after the sale; what is not there is empty."""
 
     ending: Ending | None = None
     refunds: tuple[ShownRefund, ...] = ()

@@ -57,6 +57,7 @@ class Of(StrEnum):
     CREDENTIALS = "credentials"
     FEED_UNUSABLE = "feed_unusable"
     STALE_PULL = "stale_pull"
+    BREAKER_OPEN = "breaker_open"
     PAUSED = "paused"
     KEPT_BACK = "kept_back"
 
@@ -267,6 +268,13 @@ CLASSES: Final[dict[Of, About]] = {
         ("work",),
         "the feed is read",
     ),
+    Of.BREAKER_OPEN: About(
+        "one side fails too often, so it is called by one probe at a time until it answers; what is due waits",
+        Owner.INTEGRATOR,
+        Severity.ERROR,
+        ("resume STORE SCOPE",),
+        "a probe that gets an answer",
+    ),
     Of.PAUSED: About(
         "a person stopped the feed, or everything that goes to one side",
         Owner.OPERATOR,
@@ -284,4 +292,4 @@ CLASSES: Final[dict[Of, About]] = {
 }
 """Whoever adds a class adds a member and a row; `attention` or `desk.stores` yields it."""
 
-STORES: Final = (Of.CREDENTIALS, Of.FEED_UNUSABLE, Of.STALE_PULL, Of.PAUSED, Of.KEPT_BACK)
+STORES: Final = (Of.CREDENTIALS, Of.FEED_UNUSABLE, Of.STALE_PULL, Of.BREAKER_OPEN, Of.PAUSED, Of.KEPT_BACK)

@@ -112,6 +112,21 @@ def left(order: Order, upto: Refund | None = None) -> Decimal | None:
     return _sane(total)
 
 
+def given_back(order: Order) -> Decimal | None:
+    """What went back by now, by whomever, as far as it is certain; None where an amount cannot be read."""
+    explained = shown_as(order)
+    ours = [line.amount for line in order.refunds if line.outcome == "delivered" and line.refund not in explained]
+    found = Decimal(0)
+    try:
+        for amount in (*ours, *(_amount(order, one) for one in order.shown)):
+            if amount is None:
+                return None
+            found = _EXACT.add(found, amount)
+    except DecimalException:
+        return None
+    return _sane(found)
+
+
 def _counting(order: Order, upto: Refund | None) -> Iterator[Refund]:
     later = False
     for line in order.refunds:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, LiteralString
 import sqlalchemy as sa
 
 from orderflow.domain import events as e
+from orderflow.domain.order import Slot
 from orderflow.domain.policy import StorePolicy
 from orderflow.projections.rows import upsert
 from orderflow.projections.steps import Step
@@ -46,7 +47,10 @@ Key = tuple[str, str, str, int]
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Intents and outcomes by outbox key. Reads that were answered are no side effects and are left out."""
+    """Intents and outcomes by outbox key. Reads that were answered are no side effects and are left out.
+
+    What a person says of an unknown refund is its outcome.
+    """
 
     name: ClassVar[str] = "effects"
     table: sa.Table = effects
@@ -82,18 +86,21 @@ def _standing_of(table: sa.Table) -> LiteralString:
 
 
 def _key(step: Step) -> Key:
-    event: Any = step.event
+    event: Any = _settled_slot(step) or step.event
     return step.record.order_id, event.effect.destination.value, event.effect.value, event.generation
 
 
 def _line(step: Step) -> dict[str, Any] | None:
     """What the event says about its effect; None if nothing."""
     event, at = step.event, step.record.recorded_at
+    if isinstance(event, e.RefundSettled):
+        state = "delivered" if event.made else "closed"
+        return {"state": state, "reason": event.why, "ended_at": at} if _settled_slot(step) else None
     if isinstance(event, e.LookedUp):
         return None if event.effect.reads else {"look_ups": 1}
-    state = _STATE.get(type(event))
-    if state is None:
+    if type(event) not in _STATE:
         return None
+    state = _STATE[type(event)]
     line: dict[str, Any] = {"state": state, "reason": getattr(event, "reason", "")}
     if isinstance(event, e.EffectIntended):
         line |= {"target": event.target, "attempts": event.attempt}
@@ -102,6 +109,14 @@ def _line(step: Step) -> dict[str, Any] | None:
     if state in _ENDED:
         line["ended_at"] = at
     return line
+
+
+def _settled_slot(step: Step) -> Slot | None:
+    """The refund under way that a person has settled in this step."""
+    slot = step.before.glopal_slot
+    if not isinstance(step.event, e.RefundSettled) or slot is None or slot.effect is not e.Effect.REFUND:
+        return None
+    return slot if slot.target == step.event.refund else None
 
 
 def _moved(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from orderflow.domain import machine
 from orderflow.domain.attention import attention
 from orderflow.domain.order import Order
 from orderflow.domain.policy import StorePolicy, held
+from orderflow.domain.refunds import given_back
+from orderflow.domain.returns import CLOSED
 from orderflow.projections.rows import upsert
 from orderflow.projections.steps import Step
 from orderflow.store.log import INTAKE
@@ -63,6 +65,10 @@ def row_of(store: str, order_id: str, order: Order, policy: StorePolicy) -> dict
         "currency": details.currency if details else None,
         "total": details.total if details else None,
         "environment": details.environment if details else None,
+        "cancelled_by": order.ending.by or None if order.ending else None,
+        "cancelled_why": order.ending.reason or None if order.ending else None,
+        "refunded": given_back(order),
+        "open_returns": sum(one.state not in CLOSED for one in order.returns),
         "born_at": order.born,
         "first_recorded_at": order.first.at if order.first else None,
         "last_recorded_at": order.last.at if order.last else None,
