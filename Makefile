@@ -18,7 +18,7 @@ PYTHONS ?= python3.11 python3.12 python3.13 python3.14
 SERVER_15 ?= postgresql+psycopg://postgres@127.0.0.1:5432/postgres
 SEED ?= 0
 
-.PHONY: help setup setup-dev demo drill test test-fast test-15 test-pythons simulate simulate-all storm lint types imports migrations docs bench bench-full build check check-wheel lock clean
+.PHONY: help setup setup-dev demo drill test test-fast test-15 test-pythons real-shops simulate simulate-all storm lint types imports migrations docs bench bench-full build check check-wheel lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test-pythons: ## Run the tests of core, Glopal and store, and the demo, on each 
 		&& build/venv-$$version/bin/python -m pytest -q -n $(WORKERS) --maxprocesses 8 tests/domain tests/glopal tests/store $(ARGS) \
 		&& build/venv-$$version/bin/orderflow demo --orders 30 | tail -n 5 || exit 1; \
 	done; test -z "$$missing" || echo "not found, so not tested:$$missing"
+
+real-shops: setup-dev ## Install real shops from npm below build/shops (node 20.19 or newer) and run orderflow against them
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --maxprocesses 2 --dist loadfile -m real_shop tests/shops $(ARGS)
 
 simulate: setup-dev ## Replay one seed of the simulation step by step (SEED=17), or a range (SEED="0 100")
 	@$(BIN)/python -m tests.simulation $(SEED)
