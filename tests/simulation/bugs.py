@@ -456,7 +456,7 @@ class Bug:
     plant: Plant
     promise: Promise
     aim: Callable[[Simulation], None] = anything
-    within: int = 10
+    within: int = 30
 
     @property
     def name(self) -> str:
