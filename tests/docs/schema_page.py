@@ -37,6 +37,8 @@ PURPOSE: Final = {
     "pulls": ("Progress", "When each store was last pulled."),
     "checkpoints": ("Progress", "How far each reader of the log has come."),
     "pauses": ("Progress", "What is paused, by whom and why."),
+    "rounds": ("Progress", "How far the round of reconciliations has come in each store."),
+    "gates": ("Effects", "What all processes know of a destination: when it may be called again, and its breaker."),
     "outbox": ("Effects", "What is to be done, one row an effect; what has ended leaves it."),
     "attempts": ("Effects", "Every call that was made, with the sealed answer. Append-only."),
     "orders": ("Read models", "One row an order: what `orderflow orders list` shows, and the snapshot of its fold."),
