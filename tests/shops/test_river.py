@@ -27,6 +27,7 @@ from orderflow import config
 from orderflow.app import App
 from orderflow.cli.demo.judge import at_rest, damage, forgotten
 from orderflow.config.page import written
+from orderflow.domain.attention import attention
 from orderflow.domain.events import ShopState
 from orderflow.domain.order import Order, Total
 from orderflow.orders import load
@@ -41,6 +42,7 @@ pytestmark = [pytest.mark.real_shop, pytest.mark.timeout(900)]
 
 STORE = "river"
 ORDERS = int(os.environ.get("ORDERFLOW_RIVER_ORDERS", "24"))
+PATIENCE = float(os.environ.get("ORDERFLOW_RIVER_SECONDS", "300"))
 BY_CHANCE: dict[Kind, float] = {
     "cut_before": 0.03,
     "cut_after": 0.05,
@@ -100,6 +102,13 @@ class River:
         with self.app.engine.connect() as conn:
             return load(conn, STORE, order_id)
 
+    def stuck(self) -> list[str]:
+        """What does not go on, and what a person should look at."""
+        policy, entries = self.app.policy(STORE), self.glopal.ledger(STORE)
+        seen = [(entry, attention(self.order(entry.order_id), policy)) for entry in entries]
+        told = [f"{entry.order_id} {entry.status}: {one.kind}: {one.text}" for entry, found in seen for one in found]
+        return [f"{self.player.finished} of {len(self.player.script)} lives are over", *told, *self.unrest()]
+
     def unrest(self) -> list[str]:
         return [*at_rest(self.app), *forgotten(self.app)]
 
@@ -110,9 +119,9 @@ def test_three_ledgers_agree(
 ) -> None:
     with running(recipe) as shop, staged(tmp_path, database_url, shop) as river, working(river.app):
         river.player.start(_now)
-        wait(lambda: river.player.done, 400, lambda: (river.player.finished, river.unrest()))
+        wait(lambda: river.player.done, PATIENCE, river.stuck)
         river.faults.stop()
-        wait(lambda: not river.unrest(), 200, river.unrest)
+        wait(lambda: not river.unrest(), PATIENCE, river.unrest)
         swept = strays.sweep(river.app.relay(), timedelta(0))
         entries, rows = river.glopal.ledger(STORE), shop.ledger()
         found = [problem for entry in entries for problem in problems(river, entry, rows)]
