@@ -137,8 +137,10 @@ class Nursery:
             self.strike(pid, signal.SIGCONT)
             self.strike(pid, signal.SIGKILL)
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.wait(20)
+        self._process.stdout.close()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from tests.simulation.check import CALL, SETTLES, Broken, Promise, Wiretap, at_r
 from tests.simulation.world import BEGIN, World, seconds
 
 from orderflow import intake, relay
-from orderflow.connectors import Capabilities, Refused
+from orderflow.connectors import Capabilities, Found, Refused
 from orderflow.connectors.glopal import Glopal
 from orderflow.connectors.shop import Shop
 from orderflow.domain import decisions
@@ -435,7 +435,7 @@ class Simulation:
         self.world.calling = ""
         if self.tap.broken is not None:
             raise self.tap.broken
-        if isinstance(reply.result, Refused) and self.tap.refused:
+        if isinstance(reply.result, Refused) and isinstance(reply.sight, Found) and self.tap.refused:
             raise Broken(Promise.READ_BACK, f"{call.row.key}: {reply.result.reason}")
         return reply
 
