@@ -20,8 +20,9 @@ from orderflow.domain.events import Destination, Drift, Effect, Reconciled, Sigh
 from orderflow.domain.order import Order
 from orderflow.orders import Fact, RaceError, UnknownOrderError, ahead, commit, load
 from orderflow.relay import Call, Relay, Reply, attempts, observed, perform
+from orderflow.relay.pacing import why_shut
 from orderflow.relay.work import Turn
-from orderflow.store import epochs, progress
+from orderflow.store import epochs, gates, progress
 from orderflow.store.connect import transact
 from orderflow.store.outbox import Key, unplanned
 from orderflow.store.vault import keys_of
@@ -76,7 +77,15 @@ def stopped(conn: sa.Connection, store: str) -> str:
     if epochs.pending(conn, store) is not None:
         return "effects are kept back after a restore: `recover reconcile` looks orders up"
     pauses = progress.paused(conn, store)
-    return next((f"{p.value} is paused: {pauses[p.value][0]}" for p in Destination if p.value in pauses), "")
+    paused = (f"{p.value} is paused: {pauses[p.value][0]}" for p in Destination if p.value in pauses)
+    return next(paused, "") or _shut(conn, store)
+
+
+def _shut(conn: sa.Connection, store: str) -> str:
+    """A destination that rests, or whose breaker is open, is left to those whose orders wait for it."""
+    now: datetime = conn.execute(sa.select(sa.func.orderflow.wall_clock())).scalar_one()
+    shut = (gate for gate in gates.standing(conn, store) if gate.shut_until is not None and gate.shut_until > now)
+    return next((f"{gate.destination} is not called: {why_shut(gate, now)}" for gate in shut), "")
 
 
 def _ask(relay: Relay, store: str, order_id: str) -> _Asked:
