@@ -41,7 +41,7 @@ from orderflow.work import work
 pytestmark = [pytest.mark.real_shop, pytest.mark.timeout(900)]
 
 STORE = "river"
-ORDERS = int(os.environ.get("ORDERFLOW_RIVER_ORDERS", "24"))
+ORDERS = int(os.environ.get("ORDERFLOW_RIVER_ORDERS", "16"))
 PATIENCE = float(os.environ.get("ORDERFLOW_RIVER_SECONDS", "300"))
 BY_CHANCE: dict[Kind, float] = {
     "cut_before": 0.03,
