@@ -15,6 +15,7 @@ CREATE TABLE orderflow.exceptions (
     order_id text NOT NULL,
     kind text NOT NULL,
     position bigint NOT NULL,
+    number integer NOT NULL,
     subject text NOT NULL,
     class text NOT NULL,
     text text NOT NULL,
@@ -31,12 +32,12 @@ CREATE TABLE orderflow.exceptions (
     closed_at timestamptz,
     closed_type text,
     closed_by text,
-    CONSTRAINT exceptions_pkey PRIMARY KEY (store, order_id, kind, position)
+    CONSTRAINT exceptions_pkey PRIMARY KEY (store, order_id, kind, position, number)
 );
 CREATE INDEX exceptions_open ON orderflow.exceptions (store, opens_at) WHERE closed_position IS NULL;
 CREATE INDEX exceptions_closed ON orderflow.exceptions (store, closed_at);
 CREATE TABLE orderflow_kept.exceptions
-    (LIKE orderflow.exceptions, PRIMARY KEY (store, order_id, kind, position));
+    (LIKE orderflow.exceptions, PRIMARY KEY (store, order_id, kind, position, number));
 
 CREATE TABLE orderflow.alerts (
     store text NOT NULL,

@@ -105,15 +105,15 @@ def test_absent_is_tried_again_when_the_search_must_have_shown_it(stage: NewStag
 
 
 def test_a_throttled_shop_gets_everything_in_the_end(stage: NewStage) -> None:
-    """Six orders through a bucket for a few calls: turned away often, never given up, none twice."""
+    """Six orders through a bucket for a few calls: paced by what its answers say, never given up, none twice."""
     it: Any = stage(points=40.0, restore=1.0)
     orders = [it.place() for _ in range(6)]
     for order_id in orders:
         it.ready(order_id)
     it.live(2 * HOUR)
     turned_away = [event for one in orders for event in it.history(one, EffectNotExecuted)]
-    assert len(turned_away) > 3
-    assert {(event.reason, event.burnt) for event in turned_away} == {("200 THROTTLED", False)}
+    assert {(event.reason, event.burnt) for event in turned_away} <= {("200 THROTTLED", False)}
+    assert len(turned_away) <= 6, "the relay keeps to the rest that answers ask for"
     assert [entry.state for entry in it.world.ledger()] == ["order"] * 6
     assert {it.status(one) for one in orders} == {Status.ACCEPTED}
     assert it.differences() == []

@@ -111,7 +111,7 @@ def _about(record: Record, found: Found) -> bool:
     event = codec.decode(record).event
     if not isinstance(event, ExceptionAssigned | ExceptionDismissed):
         return False
-    return (event.kind, event.opened) == (found.kind, found.position)
+    return (event.kind, event.subject, event.opened) == (found.kind, found.subject, found.position)
 
 
 def _said(record: Record) -> Said:

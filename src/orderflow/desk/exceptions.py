@@ -5,6 +5,7 @@ It never decides what is one: those of orders stand in the read model, or are tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -37,26 +38,32 @@ class ExceptionClosedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Id:
-    """`STORE/ORDER/KIND/NUMBER`: the number is the position of the event that opened it."""
+    """`STORE/ORDER/KIND/POSITION`, of the event that opened it; `.2` and so on where that opened more of the kind."""
 
     store: str
     order_id: str
     kind: str
     position: int
+    number: int = 1
 
     def __str__(self) -> str:
-        return f"{self.store}/{self.order_id}/{self.kind}/{self.position}"
+        more = f".{self.number}" if self.number > 1 else ""
+        return f"{self.store}/{self.order_id}/{self.kind}/{self.position}{more}"
 
 
 def read_id(text: str) -> Id:
     """What an id names; an order id may hold slashes, nothing else does. Raises `UnknownExceptionError`."""
     store, _, rest = text.partition("/")
     parts = rest.rsplit("/", 2)
-    if not store or len(parts) != 3 or not all(parts) or not (parts[2].isascii() and parts[2].isdigit()):
+    place = _PLACE.fullmatch(parts[2]) if len(parts) == 3 else None
+    if not store or place is None or not all(parts):
         raise UnknownExceptionError(f"{text} is no id of an exception; they look like acme/1000-1/parked_draft/41")
-    if len(parts[2]) > 18:
+    if len(place[1]) > 18:
         raise UnknownExceptionError(f"there is no exception {text}")
-    return Id(store, parts[0], parts[1], int(parts[2]))
+    return Id(store, parts[0], parts[1], int(place[1]), int(place[2] or 1))
+
+
+_PLACE: Final = re.compile(r"([0-9]+)(?:\.([1-9][0-9]{0,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ class Found:
     settling: bool
     since: datetime
     position: int | None = None
+    subject: str | None = None
     opened_type: str | None = None
     effect: str | None = None
     generation: int | None = None
@@ -120,7 +128,11 @@ def listed(conn: sa.Connection, wanted: Wanted, now: datetime, limit: int) -> tu
     else:
         where += [columns.closed_position.is_(None), columns.opens_at <= now]
         order = (columns.opens_at,)
-    query = sa.select(exceptions).where(*where).order_by(*order, columns.store, columns.position, columns.kind)
+    query = (
+        sa.select(exceptions)
+        .where(*where)
+        .order_by(*order, columns.store, columns.position, columns.kind, columns.number)
+    )
     rows = conn.execute(query.limit(limit)).mappings().all()
     count = len(rows)
     if count == limit:
@@ -130,12 +142,12 @@ def listed(conn: sa.Connection, wanted: Wanted, now: datetime, limit: int) -> tu
 
 def _of_row(row: Mapping[Any, Any]) -> Found:
     names = (
-        *("store", "order_id", "kind", "owner", "text", "settling", "position", "opened_type"),
+        *("store", "order_id", "kind", "owner", "text", "settling", "position", "subject", "opened_type"),
         *("effect", "generation", "attempt", "closed_position", "closed_at", "closed_type", "closed_by"),
     )
     of = Of(row["class"])
     return Found(
-        id=str(Id(row["store"], row["order_id"], row["kind"], row["position"])),
+        id=str(Id(row["store"], row["order_id"], row["kind"], row["position"], row["number"])),
         of=of,
         severity=CLASSES[of].severity.value,
         commands=tuple(row["commands"]),
@@ -146,10 +158,10 @@ def _of_row(row: Mapping[Any, Any]) -> Found:
 
 def of_case(store: str, order_id: str, case: Case) -> Found:
     """An open exception that was traced in the log."""
-    names = ("kind", "of", "owner", "text", "commands", "settling", "position", "opened_type")
+    names = ("kind", "of", "owner", "text", "commands", "settling", "position", "subject", "opened_type")
     more = ("effect", "generation", "attempt")
     return Found(
-        id=str(Id(store, order_id, case.kind, case.position)),
+        id=str(Id(store, order_id, case.kind, case.position, case.number)),
         store=store,
         order_id=order_id,
         severity=CLASSES[case.of].severity.value,
@@ -166,6 +178,7 @@ def by_id(conn: sa.Connection, wanted: Id) -> Found:
         columns.order_id == wanted.order_id,
         columns.kind == wanted.kind,
         columns.position == wanted.position,
+        columns.number == wanted.number,
     )
     row = conn.execute(query).mappings().one_or_none()
     if row is None:
@@ -197,10 +210,12 @@ def open_case(conn: sa.Connection, wanted: Id, policy: StorePolicy) -> tuple[str
         columns.order_id == wanted.order_id,
         columns.kind == wanted.kind,
         columns.position == wanted.position,
+        columns.number == wanted.number,
     )
     row = conn.execute(query).one_or_none()
     for case in traced(conn, wanted.store, wanted.order_id, policy):
-        here = case.position == wanted.position if row is None else case.subject == row.subject
+        placed = (case.position, case.number) == (wanted.position, wanted.number)
+        here = placed if row is None else case.subject == row.subject
         if case.kind == wanted.kind and here:
             return case.kind, case.subject, Position(wanted.position)
     if row is None:

@@ -77,7 +77,7 @@ def _measured(rule: Rule, store: str, now: datetime, row: Any, of: int, own: Seq
 def _example(store: str, example: Mapping[str, Any]) -> dict[str, Any]:
     """An exception's event and attempt, or a call's."""
     if "kind" in example:
-        found = Id(store, example["order_id"], example["kind"], example["position"])
+        found = Id(store, example["order_id"], example["kind"], example["position"], example["number"])
         told = {"exception": str(found), "class": example["class"], "event": example["position"]}
         return told | {name: example[name] for name in ("effect", "attempt") if example[name] is not None}
     return dict(example)
@@ -86,11 +86,11 @@ def _example(store: str, example: Mapping[str, Any]) -> dict[str, Any]:
 _EXCEPTIONS: Final = sa.text(
     f"""
     WITH found AS MATERIALIZED (
-        SELECT order_id, kind, position, class, effect, attempt, opens_at FROM orderflow.exceptions
+        SELECT order_id, kind, position, number, class, effect, attempt, opens_at FROM orderflow.exceptions
         WHERE store = :store AND opens_at <= :now AND closed_position IS NULL AND NOT settling
           AND (cardinality(CAST(:classes AS text[])) = 0 OR class = ANY (:classes))
         UNION ALL
-        SELECT order_id, kind, position, class, effect, attempt, opens_at FROM orderflow.exceptions
+        SELECT order_id, kind, position, number, class, effect, attempt, opens_at FROM orderflow.exceptions
         WHERE store = :store AND closed_at > :since AND opens_at <= :now AND NOT settling
           AND (cardinality(CAST(:classes AS text[])) = 0 OR class = ANY (:classes))
     )
@@ -99,7 +99,7 @@ _EXCEPTIONS: Final = sa.text(
                SELECT order_id, max(opens_at) AS newest FROM found GROUP BY order_id ORDER BY 2 DESC, 1 LIMIT {SHOWN}
            ) AS o) AS orders,
            (SELECT json_agg(e) FROM (
-               SELECT order_id, kind, position, class, effect, attempt FROM found
+               SELECT order_id, kind, position, number, class, effect, attempt FROM found
                ORDER BY opens_at DESC, order_id, kind LIMIT {SHOWN // 4}
            ) AS e) AS examples
     FROM found

@@ -32,7 +32,8 @@ class Proof:
 class Case:
     """One exception of an order. The event at `position` opened it; it counts from `opens_at` on.
 
-    `effect`, `generation` and `attempt` are those that the opening event speaks of, if it speaks of any.
+    `effect`, `generation` and `attempt` are those that the opening event speaks of, if of any. `number` counts
+    those of one kind that one event opened, from 1.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Case:
     effect: str | None = None
     generation: int | None = None
     attempt: int | None = None
+    number: int = 1
     closed: Proof | None = None
 
     @property
@@ -85,10 +87,14 @@ def follow(cases: Sequence[Case], told: Told, after: Order, policy: StorePolicy)
     if not said and not cases:
         return _NOTHING
     before = {case.key: case for case in cases}
-    now = {}
+    now: dict[tuple[str, str], Case] = {}
     for one in said:
         key = (one.kind, _clean(one.subject))
-        now[key] = _opened(one, key, told) if key not in before else _went_on(before[key], one, told)
+        if key in before:
+            now[key] = _went_on(before[key], one, told)
+        else:
+            number = 1 + sum(case.kind == key[0] and case.position == told.here.position for case in now.values())
+            now[key] = _opened(one, key, told, number)
     ended = [case for key, case in before.items() if key not in now]
     closed = [case for case in ended if case.opens_at <= told.here.at]
     never = tuple(case for case in ended if case.opens_at > told.here.at)
@@ -98,7 +104,7 @@ def follow(cases: Sequence[Case], told: Told, after: Order, policy: StorePolicy)
     return Followed(tuple(now.values()), tuple(replace(case, closed=over) for case in closed), never)
 
 
-def _opened(one: Attention, key: tuple[str, str], told: Told) -> Case:
+def _opened(one: Attention, key: tuple[str, str], told: Told, number: int) -> Case:
     event, at = told.event, told.here.at
     effect = getattr(event, "effect", None)
     return Case(
@@ -116,6 +122,7 @@ def _opened(one: Attention, key: tuple[str, str], told: Told) -> Case:
         effect=None if effect is None else str(effect),
         generation=getattr(event, "generation", None),
         attempt=getattr(event, "attempt", None),
+        number=number,
     )
 
 

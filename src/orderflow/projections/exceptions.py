@@ -27,10 +27,10 @@ from orderflow.store.tables import exceptions
 
 _COLUMNS: Final = (
     *("order_id", "kind", "subject", "position", "class", "text", "commands", "settling", "owner"),
-    *("opened_at", "opened_type", "opens_at", "effect", "generation", "attempt"),
+    *("opened_at", "opened_type", "opens_at", "effect", "generation", "attempt", "number"),
 )
-_PLACE: Final = ("order_id", "kind", "position")
-Place = tuple[str, str, int]
+_PLACE: Final = ("order_id", "kind", "position", "number")
+Place = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class _Desk:
         after = follow(before, told, step.after, policy)
         for case in (*after.open, *after.closed):
             if not any(case is one for one in before):
-                self.rows[record.order_id, case.kind, case.position] = case
+                self.rows[record.order_id, case.kind, case.position, case.number] = case
         for case in after.never:
-            self.rows[record.order_id, case.kind, case.position] = None
+            self.rows[record.order_id, case.kind, case.position, case.number] = None
         self.open[record.order_id] = after.open
 
     def changed(self) -> list[tuple[Place, Case]]:
@@ -93,7 +93,9 @@ class _Desk:
 
     def gone(self) -> list[Place]:
         """Rows of the table that were no exceptions in the end."""
-        known = {(name, case.kind, case.position) for name, cases in self.standing.items() for case in cases}
+        known = {
+            (name, case.kind, case.position, case.number) for name, cases in self.standing.items() for case in cases
+        }
         return [place for place, case in self.rows.items() if case is None and place in known]
 
 
@@ -107,8 +109,9 @@ def _standing_of(table: sa.Table) -> LiteralString:
 def _take_out(table: sa.Table) -> sa.TextClause:
     return sa.text(
         f"DELETE FROM {table} AS t USING unnest(CAST(:order_id AS text[]), CAST(:kind AS text[]), "
-        "CAST(:position AS bigint[])) AS g (order_id, kind, position) "
-        "WHERE t.store = :store AND t.order_id = g.order_id AND t.kind = g.kind AND t.position = g.position"
+        "CAST(:position AS bigint[]), CAST(:number AS integer[])) AS g (order_id, kind, position, number) "
+        "WHERE t.store = :store AND t.order_id = g.order_id AND t.kind = g.kind AND t.position = g.position "
+        "AND t.number = g.number"
     )
 
 
@@ -137,6 +140,7 @@ def _row(store: str, order_id: str, case: Case) -> dict[str, Any]:
         "effect": case.effect,
         "generation": case.generation,
         "attempt": case.attempt,
+        "number": case.number,
         "closed_position": closed.position if closed else None,
         "closed_at": closed.at if closed else None,
         "closed_type": closed.type if closed else None,

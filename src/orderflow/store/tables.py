@@ -359,6 +359,7 @@ exceptions = sa.Table(
     _text("order_id"),
     _text("kind", "what happened, in one word; an order has at most one of a kind and subject open"),
     _number("position", "of the event that opened it"),
+    sa.Column("number", sa.Integer, nullable=False, doc="among those of its kind that this event opened, from 1"),
     _text("subject", "which one of its kind: the cause's position, a shop id, an attempt"),
     _text("class", "a row of domain.exceptions.CLASSES"),
     _text("text", "what is wrong, for people; nothing personal"),
@@ -375,7 +376,7 @@ exceptions = sa.Table(
     _at("closed_at", null=True),
     _text("closed_type", "that event's type", null=True),
     _text("closed_by", "who decided it, if it is a decision", null=True),
-    sa.PrimaryKeyConstraint("store", "order_id", "kind", "position"),
+    sa.PrimaryKeyConstraint("store", "order_id", "kind", "position", "number"),
 )
 sa.Index(
     "exceptions_open",
