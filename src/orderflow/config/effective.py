@@ -17,7 +17,7 @@ from orderflow.config.keys import Key, Kind, keys_of
 from orderflow.config.mistakes import ConfigError, one_line
 from orderflow.config.page import written
 from orderflow.config.secret import Secret
-from orderflow.config.shape import Settings
+from orderflow.config.shape import Settings, ShopKind, ShopSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Effective:
 
 
 def effective(settings: Settings, given: Given) -> Iterator[Effective]:
-    """Every setting, in the order of the reference page."""
+    """Every setting that means something here, in the order of the reference page."""
     return _table(settings, given, ())
 
 
@@ -38,6 +38,8 @@ def _table(table: Struct, given: Given, trail: tuple[str, ...]) -> Iterator[Effe
     keys = sorted(keys_of(type(table)).values(), key=lambda key: key.kind in {Kind.TABLE, Kind.TABLES})
     for key in keys:
         value, here = getattr(table, key.name), (*trail, key.name)
+        if isinstance(table, ShopSettings) and key.name in {*ShopKind} - {table.kind}:
+            continue  # of another kind of shop
         if key.kind is Kind.TABLE:
             yield from _table(value, given, here)
         elif key.kind is Kind.TABLES:
