@@ -221,7 +221,7 @@ def fence_unchecked(patch: pytest.MonkeyPatch) -> None:
         wanted = {row.key for row in rows}
         found = [row for order_id in {key.order_id for key in wanted} for row in outbox.rows_of(conn, store, order_id)]
         now = conn.scalar(sa.select(sa.func.orderflow.wall_clock()))
-        return Held({row.key: row for row in found if row.key in wanted}, now)
+        return Held({row.key: row for row in found if row.key in wanted}, now, frozenset())
 
     patch.setattr(outcome.leases, "hold", held_by_anybody)
 
@@ -426,10 +426,11 @@ def any_200_is_a_success(patch: pytest.MonkeyPatch) -> None:
 def filter_trusted(patch: pytest.MonkeyPatch) -> None:
     """What the shop lists for a reference is ours."""
 
-    def listed(self: Any, reference: str) -> Any:
+    def listed(self: Any, reference: str, heard: Any) -> Any:
         reply = shop_connector.exchange(
             self._endpoint, shop_connector.Outbound("GET", f"/orders?reference={reference}")
         )
+        heard.append(reply)
         document = json_object(reply.body) if getattr(reply, "status", 0) == 200 else None
         rows = document.get("orders") if document else None
         readable = isinstance(rows, list) and all(sighting(row) is not None for row in rows)
