@@ -13,8 +13,9 @@ from random import Random
 from typing import Any
 
 import sqlalchemy as sa
+from tests.dialects.wire import Wire
 from tests.simulation.simulate import WINDOWS, Database
-from tests.simulation.world import BEGIN, Clock, Happening, Wire, seconds
+from tests.simulation.world import BEGIN, Clock, Happening, seconds
 
 from orderflow import intake, relay
 from orderflow.config import GlopalSettings
@@ -62,8 +63,6 @@ def combination(seed: int) -> dict[str, Any]:
 class Play:
     """The stage of one dialect. `switches` are settings of `GlopalOptions` by name."""
 
-    tap = None
-
     def __init__(
         self, database: Database, name: str, switches: Mapping[str, Any], orders: int, *, faulty: bool = False
     ) -> None:
@@ -103,7 +102,7 @@ class Play:
         return Faults(Random(self.rng.random()), rates, delay=lambda: seconds(self.rng.choice([1, 5, 10])))
 
     def _wire(self, faults: Faults, *, shop: bool = False) -> Wire:
-        return Wire(self, (self.shop if shop else self.glopal).handle, faults, "")  # type: ignore[arg-type]  # as above
+        return Wire((self.shop if shop else self.glopal).handle, faults, self.later)
 
     # ---- what a wire asks of its world -------------------------------------------------------------------------------
 
