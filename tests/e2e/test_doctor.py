@@ -234,9 +234,9 @@ def test_what_lies_about(stage, engine, monkeypatch):
     expect(findings(stage), "outcomes", "warning", "1 calls have an unknown outcome, the oldest for 2 h", "unknown_too")
     sql(
         engine,
-        "INSERT INTO orderflow.exceptions (store, order_id, kind, position, subject, class, text, commands, settling,"
-        " owner, opened_at, opened_type, opens_at) SELECT store, order_id, 'held_money', 2, '2', 'money', 'held', '{}',"
-        " false, 'finance', now(), 'DetailsFetched', now() FROM orderflow.orders",
+        "INSERT INTO orderflow.exceptions (store, order_id, kind, position, number, subject, class, text, commands,"
+        " settling, owner, opened_at, opened_type, opens_at) SELECT store, order_id, 'held_money', 2, 1, '2', 'money',"
+        " 'held', '{}', false, 'finance', now(), 'DetailsFetched', now() FROM orderflow.orders",
     )
     expect(findings(stage), "orders", "warning", "wait for a person: money 1", "exceptions show acme/")
 

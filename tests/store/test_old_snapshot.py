@@ -91,7 +91,7 @@ def test_what_names_no_order_costs_only_itself(app):
         after = [an_append(app, "new"), an_append(app, "o500"), a_page(app)]
         tail = an_append(app, INTAKE) - alone
     assert all(then <= now + MORE for then, now in zip(after, before, strict=True)), (before, after)
-    assert tail <= MANY // 50
+    assert tail <= MANY // 40  # some fifty versions fit a page; a few pages more are read where one was just begun
 
 
 def a_lease(engine: sa.Engine) -> int:

@@ -59,9 +59,9 @@ FILL = (
            now() - make_interval(secs => n), 10, n, 1, '{{}}' FROM generate_series(1, {MANY}) n
     """,
     f"""
-    INSERT INTO orderflow.exceptions (store, order_id, kind, position, subject, class, text, commands, settling, owner,
-                                      opened_at, opened_type, opens_at, closed_position, closed_at)
-    SELECT 'acme', 'o' || n, 'parked_draft', n, n, 'refused_by_shop', '', '{{}}', false, 'operator', at, '', at,
+    INSERT INTO orderflow.exceptions (store, order_id, kind, position, number, subject, class, text, commands, settling,
+                                      owner, opened_at, opened_type, opens_at, closed_position, closed_at)
+    SELECT 'acme', 'o' || n, 'parked_draft', n, 1, n, 'refused_by_shop', '', '{{}}', false, 'operator', at, '', at,
            CASE WHEN n % 1000 <> 0 THEN n END, CASE WHEN n % 1000 <> 0 THEN at END
     FROM generate_series(1, {MANY}) n, LATERAL (SELECT now() - make_interval(mins => n) AS at) AS t
     """,
