@@ -1,4 +1,4 @@
-"""Four hundred seeds of the real engine against a faulty world.
+"""Three hundred seeds of the real engine against a faulty world.
 
 Replay one seed with `make simulate SEED=17`; `make simulate-all` runs 5 000 and tells what fired where.
 """
@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 from tests.simulation.simulate import Database, simulate
 
-SEEDS = 400
+SEEDS = 300
 CHUNK = 50
 
 
