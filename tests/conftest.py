@@ -159,12 +159,15 @@ def _listens(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
+_NUMBERS = count(1)
+"""Of this process's databases, wherever they are: both fixtures may mean the same server."""
+
+
 def _databases(server_url: str) -> NewDatabase:
     template = _template(server_url)
-    numbers = count(1)
 
     def new_database() -> str:
-        name = f"{_run_dir().name}-{os.getpid()}-{next(numbers)}"
+        name = f"{_run_dir().name}-{os.getpid()}-{next(_NUMBERS)}"
         _admin(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return _with_database(server_url, name)
 
